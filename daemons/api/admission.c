@@ -1,0 +1,140 @@
+#include "admission.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/text.h"
+
+#define CONTENT_TYPE_JSON "application/json"
+
+enum {
+        ADMISSION_REFUSED = 1,
+};
+
+static int check_framing(HttpRequest *request, ApiError *error) {
+        const char *problem = http_request_framing_problem(request);
+
+        if (!problem)
+                return 0;
+        http_request_set_closing(request);
+        api_error_set(error, 400, ERROR_TYPE_REQUEST, "invalid_head", NULL, "Invalid request head: %s.", problem);
+        return ADMISSION_REFUSED;
+}
+
+static int check_client(const ApiSettings *settings, HttpRequest *request, ApiError *error) {
+        const char *host = http_request_header(request, MHD_HTTP_HEADER_HOST);
+
+        if (http_request_origin(request) == CLIENT_REFUSED) {
+                api_error_set(error, 403, ERROR_TYPE_REQUEST, "client_not_local", NULL,
+                              "Only clients on this machine are served.");
+                return ADMISSION_REFUSED;
+        }
+        /* HTTP/1.0 knows no Host; no browser speaks it. */
+        if (host && !host_is_ours(host, settings->hosts, settings->public_url)) {
+                api_error_set(error, 421, ERROR_TYPE_REQUEST, "unknown_host", NULL,
+                              "The Host '%.128s' is not served here. Name it in the setting api.hosts if it should be.",
+                              host);
+                return ADMISSION_REFUSED;
+        }
+        return 0;
+}
+
+static int check_route(HttpRequest *request, ApiError *error, bool *ret_allow) {
+        const Uri *uri = http_request_uri(request);
+        RouteMatch *match = http_request_match(request);
+
+        if (http_request_uri_problem(request) < 0) {
+                (void) route_find(api_routes, http_request_method(request), uri->path, match);
+                api_error_set(error, 400, ERROR_TYPE_REQUEST, "invalid_target", NULL, "Invalid request target: %s.",
+                              uri->problem);
+                return ADMISSION_REFUSED;
+        }
+        switch (route_find(api_routes, http_request_method(request), uri->path, match)) {
+        case ROUTE_NOT_FOUND:
+                api_error_set(error, 404, ERROR_TYPE_REQUEST, "unknown_url", NULL, "Unknown request URL: %s %.256s.",
+                              http_request_method(request), uri->path);
+                return ADMISSION_REFUSED;
+        case ROUTE_METHOD_NOT_ALLOWED:
+                *ret_allow = true;
+                api_error_set(error, 405, ERROR_TYPE_REQUEST, "method_not_allowed", NULL,
+                              "%.32s is not allowed here; allowed: %s.", http_request_method(request), match->allow);
+                return ADMISSION_REFUSED;
+        }
+        return 0;
+}
+
+static int check_query(HttpRequest *request, ApiError *error) {
+        const Route *route = http_request_match(request)->route;
+        const Uri *uri = http_request_uri(request);
+
+        for (size_t i = 0; i < uri->n_parameters; i++)
+                if (!route_takes_parameter(route, uri->parameters[i].name)) {
+                        api_error_set(error, 400, ERROR_TYPE_REQUEST, "unknown_parameter", uri->parameters[i].name,
+                                      "Unknown query parameter: '%.64s'.", uri->parameters[i].name);
+                        return ADMISSION_REFUSED;
+                }
+        return 0;
+}
+
+/* "application/json", with or without parameters. */
+static bool is_json(const char *type) {
+        size_t length = strlen(CONTENT_TYPE_JSON);
+
+        return type && strncasecmp(type, CONTENT_TYPE_JSON, length) == 0 && strchr("; \t", type[length]);
+}
+
+static int check_body(const ApiSettings *settings, HttpRequest *request, ApiError *error) {
+        const char *length = http_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+        uint64_t bytes = 0;
+
+        if (!http_request_match(request)->route->takes_body)
+                return 0;
+        if (!is_json(http_request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE))) {
+                api_error_set(error, 415, ERROR_TYPE_REQUEST, "unsupported_content_type", NULL,
+                              "Content-Type must be application/json.");
+                return ADMISSION_REFUSED;
+        }
+        if (http_request_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING)) {
+                api_error_set(error, 415, ERROR_TYPE_REQUEST, "unsupported_content_encoding", NULL,
+                              "The body must come without Content-Encoding.");
+                return ADMISSION_REFUSED;
+        }
+        if (length && (text_to_unsigned(length, UINT64_MAX, &bytes) < 0 || bytes > settings->body_bytes_max)) {
+                api_error_set_body_too_large(error, settings->body_bytes_max);
+                return ADMISSION_REFUSED;
+        }
+
+        http_request_set_body_max(request, settings->body_bytes_max);
+        return 0;
+}
+
+static void refuse(HttpRequest *request, const ApiError *error, bool allow) {
+        HttpReply *reply = NULL;
+        int r;
+
+        r = http_reply_new_error(&reply, error);
+        if (r >= 0 && allow)
+                r = http_reply_add_header(reply, MHD_HTTP_HEADER_ALLOW, http_request_match(request)->allow);
+        if (r < 0)
+                reply = http_reply_free(reply);
+        http_request_answer(request, r, reply);
+}
+
+void admission_check(ApiManager *manager, HttpRequest *request) {
+        const ApiSettings *settings = api_manager_settings(manager);
+        bool allow = false;
+        ApiError error;
+        int r;
+
+        r = check_framing(request, &error);
+        if (r == 0)
+                r = check_client(settings, request, &error);
+        if (r == 0)
+                r = check_route(request, &error, &allow);
+        if (r == 0)
+                r = check_query(request, &error);
+        if (r == 0)
+                r = check_body(settings, request, &error);
+        if (r != 0)
+                refuse(request, &error, allow);
+}

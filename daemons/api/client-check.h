@@ -1,0 +1,30 @@
+/* Who may be served: peers on loopback or the Unix socket, under a Host that is ours.
+ *
+ * The check of Host keeps out web pages: a browser that was told (by DNS) that evil.example is 127.0.0.1 sends
+ * requests here, but with its own name in Host. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+typedef enum ClientOrigin {
+        CLIENT_REFUSED,   /* neither loopback nor Unix socket */
+        CLIENT_LOOPBACK,
+        CLIENT_MEMBER,    /* root, or of the group, on the Unix socket */
+} ClientOrigin;
+
+#define CLIENT_GROUP_NONE ((gid_t) -1)
+
+/* Where a connection comes from. address may be NULL (unnamed Unix socket). On a Unix socket the kernel says who the
+ * peer is; `group` makes a member. */
+ClientOrigin client_origin(const struct sockaddr *address, int fd, gid_t group);
+
+/* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104. */
+bool address_is_loopback(const struct sockaddr *address);
+
+/* A Host field "NAME[:PORT]" whose name is localhost, a loopback address, in `hosts` (ended by NULL, may be NULL) or the
+ * name in `public_url` (may be NULL). */
+bool host_is_ours(const char *host, char *const *hosts, const char *public_url);

@@ -1,0 +1,126 @@
+#include "exchange.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "worker-error.h"
+
+#define TOKEN_BYTES_MAX 512    /* a longer one is no key of ours and is not passed on */
+
+typedef struct Exchange {
+        ApiManager *manager;
+        HttpRequest *request;
+        const ExchangeKind *kind;
+        JsonValue *prepared;
+        WorkerCall *call;
+} Exchange;
+
+static Exchange *exchange_free(Exchange *exchange) {
+        if (!exchange)
+                return NULL;
+
+        (void) worker_call_free(exchange->call);
+        (void) json_free(exchange->prepared);
+        free(exchange);
+        return NULL;
+}
+DEFINE_CLEANUP(Exchange *, exchange_free);
+
+static void cancel(void *work) {
+        (void) exchange_free(work);
+}
+
+static const char *bearer_token(const HttpRequest *request) {
+        const char *field = http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+        const char *token = field ? text_after(field, "Bearer ") : NULL;
+
+        return text_empty(token) || strnlen(token, TOKEN_BYTES_MAX + 1) > TOKEN_BYTES_MAX ? NULL : token;
+}
+
+static int add_caller(JsonValue *parameters, const HttpRequest *request) {
+        _cleanup_(json_freep) JsonValue *caller = json_new_object();
+        int r;
+
+        r = json_add_string(caller, "origin", http_request_origin(request) == CLIENT_MEMBER ? "member" : "loopback");
+        if (r >= 0)
+                r = json_add_string(caller, "token", bearer_token(request));
+        return r < 0 ? r : json_add(parameters, "caller", TAKE_PTR(caller));
+}
+
+static JsonValue *build(void *userdata) {
+        _cleanup_(json_freep) JsonValue *parameters = json_new_object();
+        Exchange *exchange = userdata;
+        int r = 0;
+
+        if (!exchange->kind->anonymous)
+                r = add_caller(parameters, exchange->request);
+        if (r >= 0 && exchange->kind->build)
+                r = exchange->kind->build(exchange->request, parameters, TAKE_PTR(exchange->prepared));
+        return r < 0 ? NULL : TAKE_PTR(parameters);
+}
+
+static int answer_error(HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
+        ApiError error;
+
+        if (worker_error(reply, &error) == WORKER_ERROR_UNEXPECTED)
+                (void) log_record(LOG_WARNING, 0, LOG_FIELDS({ "ATELIER_REQUEST", http_request_id(request) }),
+                                  "the worker refused a call of ours: %s", reply->error);
+        return http_reply_new_error(ret, &error);
+}
+
+static void on_reply(const VarlinkReply *reply, void *userdata) {
+        _cleanup_(exchange_freep) Exchange *exchange = NULL;
+        HttpRequest *request;
+        HttpReply *answer = NULL;
+        int r;
+
+        if (reply->status >= 0 && reply->continues)
+                return;
+
+        exchange = userdata;
+        exchange->call = NULL;  /* it is over */
+        request = exchange->request;
+        http_request_set_work(request, NULL, NULL);
+
+        if (reply->status >= 0 && !exchange->kind->method.once)
+                api_manager_worker_worked(exchange->manager);
+        if (reply->status >= 0 && !reply->error)
+                r = exchange->kind->answer(exchange->manager, request, reply, &answer);
+        else if (exchange->kind->fail)
+                r = exchange->kind->fail(exchange->manager, request, reply, &answer);
+        else
+                r = answer_error(request, reply, &answer);
+        if (r != EXCHANGE_CONTINUES)
+                http_request_answer(request, r, answer);
+}
+
+static void answer_busy(HttpRequest *request) {
+        ApiError error;
+
+        api_error_set(&error, 503, ERROR_TYPE_UNAVAILABLE, "too_many_requests", NULL,
+                      "Too many requests are under way. Please try again.");
+        http_request_answer_error(request, &error);
+}
+
+void exchange_start(ApiManager *manager, HttpRequest *request, const ExchangeKind *kind, JsonValue *prepared) {
+        _cleanup_(exchange_freep) Exchange *exchange = NULL;
+        _cleanup_(json_freep) JsonValue *owned = prepared;
+        int r;
+
+        exchange = malloc(sizeof(*exchange));
+        if (!exchange) {
+                http_request_answer(request, -ENOMEM, NULL);
+                return;
+        }
+        *exchange = (Exchange) { manager, request, kind, TAKE_PTR(owned), NULL };
+
+        r = worker_client_call(api_manager_worker(manager), &exchange->call, &kind->method, build, on_reply, exchange);
+        if (r == -EBUSY)
+                answer_busy(request);
+        else if (r < 0)
+                http_request_answer(request, r, NULL);
+        else
+                http_request_set_work(request, TAKE_PTR(exchange), cancel);
+}

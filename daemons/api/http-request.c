@@ -1,0 +1,239 @@
+/* A request lives from its first line (libmicrohttpd's URI callback) to libmicrohttpd's word that it is over. In
+ * between it is begun (the head was read), complete (so was the body) and answered, in this order, except that an
+ * answer given at the beginning makes the body worthless: it is read and thrown away, up to a bound.
+ *
+ * An answer may come while the connection is suspended; the server then wakes it and sends it in a later turn. The
+ * connection stays libmicrohttpd's; the request owns its bytes, its answer and the work under way for it. */
+#include "http-request.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/id.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "http-framing.h"
+#include "http-server.h"
+
+struct HttpRequest {
+        HttpConnection *connection;
+        struct MHD_Connection *mhd;
+        char id[ID_TEXT_MAX];
+        usec_t started_at;
+        const char *method;        /* libmicrohttpd's, as long as the request */
+        Uri uri;                   /* points into uri_text */
+        int uri_problem;
+        RouteMatch match;
+
+        Buffer body;
+        uint64_t body_max;
+        uint64_t body_dropped;     /* bytes thrown away */
+        size_t *held;              /* where the body is counted */
+
+        HttpReply *reply;
+        bool begun, complete, suspended, closing;
+        void *work;
+        HttpWorkCancel cancel;
+        char uri_text[];
+};
+
+int http_request_new(HttpRequest **ret, HttpConnection *connection, struct MHD_Connection *mhd, const char *uri) {
+        size_t size = strlen(uri) + 1;
+        HttpRequest *request;
+
+        request = malloc(sizeof(*request) + size);
+        if (!request)
+                return -ENOMEM;
+
+        *request = (HttpRequest) { .connection = connection, .mhd = mhd, .method = "", .match.template = ROUTE_OTHER };
+        request->started_at = time_now_monotonic();
+        (void) id_new(request->id);
+        memcpy(request->uri_text, uri, size);
+        request->uri_problem = uri_parse(request->uri_text, &request->uri);
+
+        *ret = request;
+        return 0;
+}
+
+HttpRequest *http_request_free(HttpRequest *request) {
+        if (!request)
+                return NULL;
+
+        if (request->work)
+                request->cancel(request->work);
+        if (request->held)
+                *request->held -= request->body.size;
+        buffer_done(&request->body);
+        (void) http_reply_free(request->reply);
+        free(request);
+        return NULL;
+}
+
+const char *http_request_id(const HttpRequest *request) {
+        return request->id;
+}
+
+ClientOrigin http_request_origin(const HttpRequest *request) {
+        return http_connection_origin(request->connection);
+}
+
+const char *http_request_method(const HttpRequest *request) {
+        return request->method;
+}
+
+const Uri *http_request_uri(const HttpRequest *request) {
+        return &request->uri;
+}
+
+int http_request_uri_problem(const HttpRequest *request) {
+        return request->uri_problem;
+}
+
+const char *http_request_header(const HttpRequest *request, const char *name) {
+        return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+}
+
+const char *http_request_framing_problem(const HttpRequest *request) {
+        return http_framing_problem(request->mhd);
+}
+
+void http_request_set_closing(HttpRequest *request) {
+        request->closing = true;
+}
+
+bool http_request_closing(const HttpRequest *request) {
+        return request->closing;
+}
+
+const Buffer *http_request_body(const HttpRequest *request) {
+        return &request->body;
+}
+
+RouteMatch *http_request_match(HttpRequest *request) {
+        return &request->match;
+}
+
+usec_t http_request_started_at(const HttpRequest *request) {
+        return request->started_at;
+}
+
+static HttpReply *internal_error(void) {
+        static const char text[] = "{\"error\":{\"message\":\"The request could not be served.\","
+                                   "\"type\":\"server_error\",\"param\":null,\"code\":null}}";
+        HttpReply *reply = NULL;
+
+        (void) http_reply_new_text(&reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "application/json", strdup(text));
+        return reply;
+}
+
+void http_request_answer(HttpRequest *request, int r, HttpReply *reply) {
+        if (request->reply) {
+                (void) http_reply_free(reply);
+                return;
+        }
+
+        if (r < 0) {
+                (void) log_record(LOG_DEBUG, r, LOG_FIELDS({ "ATELIER_REQUEST", request->id }),
+                                  "an answer could not be made");
+                reply = internal_error();
+        }
+        request->reply = reply;
+        if (request->suspended)
+                http_connection_resume(request->connection, request);
+}
+
+void http_request_answer_error(HttpRequest *request, const ApiError *error) {
+        HttpReply *reply = NULL;
+        int r;
+
+        r = http_reply_new_error(&reply, error);
+        http_request_answer(request, r, reply);
+}
+
+void http_request_set_work(HttpRequest *request, void *work, HttpWorkCancel cancel) {
+        request->work = work;
+        request->cancel = cancel;
+}
+
+void http_request_set_body_max(HttpRequest *request, uint64_t bytes_max) {
+        request->body_max = bytes_max;
+}
+
+HttpConnection *http_request_connection(const HttpRequest *request) {
+        return request->connection;
+}
+
+struct MHD_Connection *http_request_mhd(const HttpRequest *request) {
+        return request->mhd;
+}
+
+bool http_request_begin(HttpRequest *request, const char *method) {
+        bool first = !request->begun;
+
+        request->begun = true;
+        request->method = method;
+        return first;
+}
+
+bool http_request_complete(HttpRequest *request) {
+        bool first = !request->complete;
+
+        request->complete = true;
+        return first;
+}
+
+bool http_request_leaves_body_unread(const HttpRequest *request) {
+        const char *length = http_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+        uint64_t bytes;
+
+        if (request->closing || http_request_header(request, MHD_HTTP_HEADER_EXPECT) ||
+            http_reply_status(request->reply) == MHD_HTTP_CONTENT_TOO_LARGE)
+                return true;
+        return length && (text_to_unsigned(length, UINT64_MAX, &bytes) < 0 || bytes > HTTP_DRAIN_BYTES_MAX);
+}
+
+static int drop_body(HttpRequest *request, size_t size) {
+        request->body_dropped += size;
+        return request->body_dropped > HTTP_DRAIN_BYTES_MAX ? -EMSGSIZE : 0;
+}
+
+static void refuse_body(HttpRequest *request, const ApiError *error) {
+        http_request_answer_error(request, error);
+        *request->held -= request->body.size;
+        buffer_done(&request->body);
+}
+
+int http_request_take_body(HttpRequest *request, const char *data, size_t size, size_t *held) {
+        ApiError error;
+
+        request->held = held;
+        if (request->reply || request->body_max == 0)
+                return drop_body(request, size);
+
+        if (request->body.size + size > request->body_max) {
+                api_error_set_body_too_large(&error, request->body_max);
+                refuse_body(request, &error);
+                return drop_body(request, size);
+        }
+        if (*held + size > HTTP_BODIES_BYTES_MAX || buffer_append(&request->body, data, size) < 0) {
+                api_error_set(&error, MHD_HTTP_SERVICE_UNAVAILABLE, ERROR_TYPE_UNAVAILABLE, "too_many_requests", NULL,
+                              "Too many request bodies are being received. Please try again.");
+                refuse_body(request, &error);
+                return drop_body(request, size);
+        }
+        *held += size;
+        return 0;
+}
+
+void http_request_set_suspended(HttpRequest *request, bool suspended) {
+        request->suspended = suspended;
+}
+
+bool http_request_suspended(const HttpRequest *request) {
+        return request->suspended;
+}
+
+HttpReply *http_request_reply(const HttpRequest *request) {
+        return request->reply;
+}

@@ -1,0 +1,72 @@
+/* One HTTP request, from its first line to its answer. */
+#pragma once
+
+#include <microhttpd.h>
+
+#include "base/buffer.h"
+#include "base/time.h"
+#include "client-check.h"
+#include "http-reply.h"
+#include "routes.h"
+#include "uri.h"
+
+/* For handlers. */
+
+const char *http_request_id(const HttpRequest *request);           /* 32 hexadecimal digits, minted for it */
+ClientOrigin http_request_origin(const HttpRequest *request);
+const char *http_request_method(const HttpRequest *request);
+const Uri *http_request_uri(const HttpRequest *request);
+int http_request_uri_problem(const HttpRequest *request);          /* of uri_parse() */
+const char *http_request_framing_problem(const HttpRequest *request);             /* NULL: none */
+const char *http_request_header(const HttpRequest *request, const char *name);   /* NULL when it was not sent */
+const Buffer *http_request_body(const HttpRequest *request);
+RouteMatch *http_request_match(HttpRequest *request);
+usec_t http_request_started_at(const HttpRequest *request);        /* monotonic */
+
+/* Gives the answer, which is taken over; the first one counts. With r < 0 (what building it came to) `reply` is not
+ * used, and the answer is a 500. To be called at once or later, from outside of libmicrohttpd's callbacks. */
+void http_request_answer(HttpRequest *request, int r, HttpReply *reply);
+void http_request_answer_error(HttpRequest *request, const ApiError *error);
+
+/* What is under way for the request; cancelled should the request end before it is answered. NULL: nothing any more. */
+typedef void (*HttpWorkCancel)(void *work);
+void http_request_set_work(HttpRequest *request, void *work, HttpWorkCancel cancel);
+
+/* The connection ends with the answer, which goes out before any body is read. */
+void http_request_set_closing(HttpRequest *request);
+
+/* How a body is taken: kept up to bytes_max, or thrown away (bytes_max 0). */
+void http_request_set_body_max(HttpRequest *request, uint64_t bytes_max);
+
+/* For the server. */
+
+#define HTTP_DRAIN_BYTES_MAX (1024 * 1024)          /* of a body that is thrown away; then the connection is closed */
+#define HTTP_BODIES_BYTES_MAX (64 * 1024 * 1024)    /* of all bodies held at a time */
+
+typedef struct HttpConnection HttpConnection;
+
+int http_request_new(HttpRequest **ret, HttpConnection *connection, struct MHD_Connection *mhd, const char *uri);
+HttpRequest *http_request_free(HttpRequest *request);
+DEFINE_CLEANUP(HttpRequest *, http_request_free);
+
+HttpConnection *http_request_connection(const HttpRequest *request);
+struct MHD_Connection *http_request_mhd(const HttpRequest *request);
+
+/* The head has arrived. True the first time. */
+bool http_request_begin(HttpRequest *request, const char *method);
+
+/* The body has arrived. True the first time. */
+bool http_request_complete(HttpRequest *request);
+
+bool http_request_closing(const HttpRequest *request);
+
+/* Whether the answer goes out before the body is read: the request is closing, the announced length is over the limit,
+ * or the client waits for 100 Continue. libmicrohttpd then closes the connection after the answer. */
+bool http_request_leaves_body_unread(const HttpRequest *request);
+
+/* `held` counts the bytes of all bodies. -EMSGSIZE: close the connection. */
+int http_request_take_body(HttpRequest *request, const char *data, size_t size, size_t *held);
+
+void http_request_set_suspended(HttpRequest *request, bool suspended);
+bool http_request_suspended(const HttpRequest *request);
+HttpReply *http_request_reply(const HttpRequest *request);    /* NULL: none yet */

@@ -1,0 +1,45 @@
+/* libmicrohttpd on the event loop: listening sockets in, whole requests out. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "http-request.h"
+
+#define HTTP_CONNECTION_MEMORY_BYTES 8192      /* head of a request, answer's head and buffers of one connection */
+#define HTTP_CONNECTION_INCREMENT_BYTES 2048
+
+typedef struct HttpServer HttpServer;
+
+typedef struct HttpHandlers {
+        /* The head is there: an answer given now spares the body. */
+        void (*begin)(HttpRequest *request, void *userdata);
+        /* The whole request is there and not answered yet. */
+        void (*handle)(HttpRequest *request, void *userdata);
+        /* The answer is about to be sent. */
+        void (*answered)(HttpRequest *request, void *userdata);
+        /* The first connection was opened, or the last one closed. */
+        void (*busy)(bool busy, void *userdata);
+} HttpHandlers;
+
+typedef struct HttpLimits {
+        unsigned connections_max;      /* of each listening socket; further ones wait in its backlog */
+        usec_t connection_timeout;     /* without a byte in either direction, in whole seconds */
+        gid_t group;                   /* makes a client of the Unix socket a member */
+} HttpLimits;
+
+/* `handlers` outlives the server. */
+int http_server_new(HttpServer **ret, sd_event *event, const HttpHandlers *handlers, const HttpLimits *limits,
+                    void *userdata);
+HttpServer *http_server_free(HttpServer *server);  /* requests under way are cut off */
+DEFINE_CLEANUP(HttpServer *, http_server_free);
+
+int http_server_listen(HttpServer *server, int fd);  /* stays the caller's */
+
+/* Accepts no more. Connections without a request are closed, the others after their answer. */
+void http_server_quiesce(HttpServer *server);
+
+size_t http_server_connections(const HttpServer *server);
+
+/* For requests. */
+ClientOrigin http_connection_origin(const HttpConnection *connection);
+void http_connection_resume(HttpConnection *connection, HttpRequest *request);

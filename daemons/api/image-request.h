@@ -1,0 +1,16 @@
+/* The body of POST /v1/images/generations: OpenAI's JSON checked for its shape, and made an ImageRequest of
+ * io.atelier.Queue. What a model takes (sizes, lengths, counts) is the worker's to judge. */
+#pragma once
+
+#include "api-error.h"
+#include "base/json.h"
+
+#define IMAGE_REQUEST_FIELD_BYTES_MAX 512  /* of any text but the prompt, whose length the model bounds */
+
+enum {
+        IMAGE_REQUEST_INVALID = 1,
+};
+
+/* 0 with *ret the ImageRequest (null members left out); IMAGE_REQUEST_INVALID with *error the
+ * answer to give; -ENOMEM. */
+int image_request_parse(const char *text, size_t size, JsonValue **ret, ApiError *error);

@@ -1,0 +1,239 @@
+#include "job-reply.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "base/time.h"
+
+JobOutcome job_reply_outcome(const JsonValue *job) {
+        const char *status = json_get_string(job, "status");
+
+        if (text_equal(status, "completed"))
+                return JOB_COMPLETED;
+        return text_equal(status, "failed") || text_equal(status, "cancelled") ? JOB_FAILED : JOB_UNFINISHED;
+}
+
+bool job_reply_is_base64(const JsonValue *job) {
+        return text_equal(json_get_string(job, "response_format"), "b64_json");
+}
+
+void job_reply_error(const JsonValue *job, ApiError *error) {
+        const JsonValue *failure = json_get_object(job, "failure");
+
+        if (failure)
+                api_error_from_worker(error, failure);
+        else if (text_equal(json_get_string(job, "status"), "cancelled"))
+                api_error_set(error, 409, ERROR_TYPE_REQUEST, "job_cancelled", NULL, "The job was cancelled.");
+        else
+                api_error_set(error, 500, ERROR_TYPE_SERVER, NULL, NULL, "The job failed.");
+}
+
+char *job_reply_location(const JsonValue *job) {
+        return text_format("/v1/jobs/%s", json_get_string(job, "id"));
+}
+
+/* Times are seconds outside, as OpenAI has them. */
+static int add_time(JsonValue *object, const char *name, const JsonValue *source, const char *member) {
+        if (!json_has(source, member))
+                return json_add_null(object, name);
+        return json_add_integer(object, name, json_get_integer(source, member, 0) / (int64_t) USEC_PER_SEC);
+}
+
+static int add_text_or_null(JsonValue *object, const char *name, const JsonValue *source) {
+        const char *text = json_get_string(source, name);
+
+        return text ? json_add_string(object, name, text) : json_add_null(object, name);
+}
+
+/* A member of the source without a copy of what is in it. */
+static int add_reference(JsonValue *object, const JsonValue *source, const char *name) {
+        const JsonValue *value = json_get_object(source, name);
+
+        return value ? json_add(object, name, cJSON_CreateObjectReference(value->child)) : 0;
+}
+
+/* background, output_format, size, quality and usage, where the provider gave them. */
+static int add_reply_members(JsonValue *response, const JsonValue *job) {
+        const JsonValue *reply = json_get_object(job, "reply");
+        int r = 0;
+
+        for (const JsonValue *member = reply ? reply->child : NULL; member && r >= 0; member = member->next)
+                if (cJSON_IsString(member))
+                        r = json_add_string(response, member->string, member->valuestring);
+        return r < 0 ? r : add_reference(response, job, "usage");
+}
+
+/* Without link_base the place for the image's base64 is left empty. */
+static int append_image(JsonValue *data, const JsonValue *image, const char *link_base) {
+        _cleanup_(json_freep) JsonValue *object = json_new_object();
+        _cleanup_free_ char *url = NULL;
+        int r;
+
+        if (link_base) {
+                url = text_format("%s/v1/images/%s.%s", link_base, json_get_string(image, "sha256") ?: "",
+                                  json_get_string(image, "format") ?: "");
+                if (!url)
+                        return -ENOMEM;
+        }
+        r = url ? json_add_string(object, "url", url) : json_add_string(object, "b64_json", "");
+        if (r >= 0)
+                r = json_add_string(object, "revised_prompt", json_get_string(image, "revised_prompt"));
+        return r < 0 ? r : json_append(data, TAKE_PTR(object));
+}
+
+static int add_data(JsonValue *response, const JsonValue *job, const char *link_base) {
+        const JsonValue *images = json_get_array(job, "images");
+        JsonValue *data = json_new_array();
+        int r;
+
+        r = json_add(response, "data", data);
+        for (const JsonValue *image = images ? images->child : NULL; image && r >= 0; image = image->next)
+                r = append_image(data, image, link_base);
+        return r;
+}
+
+static int build_images(const JsonValue *job, const char *link_base, JsonValue **ret) {
+        _cleanup_(json_freep) JsonValue *response = json_new_object();
+        int r;
+
+        r = add_time(response, "created", job, "ended_at");
+        if (r >= 0)
+                r = add_data(response, job, link_base);
+        if (r >= 0)
+                r = add_reply_members(response, job);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(response);
+        return 0;
+}
+
+int job_reply_images(const JsonValue *job, const char *link_base, JsonValue **ret) {
+        assert(link_base);
+
+        return build_images(job, link_base, ret);
+}
+
+static int add_result(JsonValue *object, const JsonValue *job, const char *link_base) {
+        JsonValue *result = NULL;
+        int r;
+
+        if (job_reply_outcome(job) != JOB_COMPLETED)
+                return json_add_null(object, "result");
+        r = job_reply_images(job, link_base, &result);
+        return r < 0 ? r : json_add(object, "result", result);
+}
+
+static int add_error(JsonValue *object, const JsonValue *job) {
+        ApiError error;
+
+        if (!json_get_object(job, "failure"))
+                return json_add_null(object, "error");
+        job_reply_error(job, &error);
+        return json_add(object, "error", api_error_members(&error));
+}
+
+static int append_attempt(JsonValue *attempts, const JsonValue *attempt) {
+        _cleanup_(json_freep) JsonValue *object = json_new_object();
+        int r;
+
+        r = json_add_integer(object, "number", json_get_integer(attempt, "number", 0));
+        if (r >= 0)
+                r = json_add_string(object, "provider", json_get_string(attempt, "provider"));
+        if (r >= 0)
+                r = json_add_string(object, "outcome", json_get_string(attempt, "outcome"));
+        if (r >= 0)
+                r = add_time(object, "started_at", attempt, "started_at");
+        if (r >= 0)
+                r = add_time(object, "ended_at", attempt, "ended_at");
+        if (r >= 0)
+                r = add_text_or_null(object, "provider_request_id", attempt);
+        if (r >= 0)
+                r = add_text_or_null(object, "cause", attempt);
+        return r < 0 ? r : json_append(attempts, TAKE_PTR(object));
+}
+
+static int add_attempts(JsonValue *object, const JsonValue *job) {
+        const JsonValue *attempts = json_get_array(job, "attempts");
+        JsonValue *array = json_new_array();
+        int r;
+
+        r = json_add(object, "attempts", array);
+        for (const JsonValue *attempt = attempts ? attempts->child : NULL; attempt && r >= 0; attempt = attempt->next)
+                r = append_attempt(array, attempt);
+        return r;
+}
+
+int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **ret) {
+        _cleanup_(json_freep) JsonValue *object = json_new_object();
+        int r;
+
+        r = json_add_string(object, "id", json_get_string(job, "id"));
+        if (r >= 0)
+                r = json_add_string(object, "object", "job");
+        if (r >= 0)
+                r = json_add_string(object, "status", json_get_string(job, "status"));
+        if (r >= 0)
+                r = json_add_string(object, "model", json_get_string(job, "model"));
+        if (r >= 0)
+                r = add_time(object, "created_at", job, "created_at");
+        if (r >= 0)
+                r = add_time(object, "started_at", job, "started_at");
+        if (r >= 0)
+                r = add_time(object, "completed_at", job, "ended_at");
+        if (r >= 0)
+                r = add_reference(object, job, "request");
+        if (r >= 0)
+                r = add_result(object, job, link_base);
+        if (r >= 0)
+                r = add_error(object, job);
+        if (r >= 0)
+                r = add_attempts(object, job);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(object);
+        return 0;
+}
+
+/* The response with empty b64_json members is cut open inside their quotes, and the files go in between. The mark
+ * cannot stand in a text before its member: there its quotes would be escaped. */
+int job_reply_stream(const JsonValue *job, int *fds, size_t n_fds, ImageStream **ret) {
+        static const char mark[] = "\"b64_json\":\"\"";
+        _cleanup_(image_stream_freep) ImageStream *stream = NULL;
+        _cleanup_(json_freep) JsonValue *response = NULL;
+        _cleanup_free_ char *text = NULL;
+        const char *start;
+        int r;
+
+        if ((size_t) cJSON_GetArraySize(json_get_array(job, "images")) != n_fds)
+                return -EBADMSG;
+        r = build_images(job, NULL, &response);
+        if (r < 0)
+                return r;
+        text = json_format(response);
+        if (!text)
+                return -ENOMEM;
+        r = image_stream_new(&stream);
+        if (r < 0)
+                return r;
+
+        start = text;
+        for (size_t i = 0; i < n_fds; i++) {
+                const char *end = strstr(start, mark) + strlen(mark) - 1;
+
+                r = image_stream_add_text(stream, strndup(start, (size_t) (end - start)));
+                if (r >= 0)
+                        r = image_stream_add_file(stream, TAKE_FD(fds[i]));
+                if (r < 0)
+                        return r;
+                start = end;
+        }
+        r = image_stream_add_text(stream, strdup(start));
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(stream);
+        return 0;
+}

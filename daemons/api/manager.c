@@ -1,0 +1,299 @@
+/* The api owns nothing: it turns HTTP requests into calls to the worker and replies into answers. What it holds are
+ * connections on both sides, requests under way, and counters.
+ *
+ * It stays while a client is connected and exits soon after the last one has gone. When it crashes, connections are
+ * lost and jobs are not: they belong to the worker. */
+#include "manager.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admission.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "http-server.h"
+#include "worker-sampler.h"
+
+#define GROUP_MEMBERS "atelier"
+
+enum {
+        FAMILY_REQUESTS,
+        FAMILY_DURATION,
+        FAMILY_CONNECTIONS,
+        FAMILY_WORKER_CALLS,
+};
+
+/* From a cached answer to the slowest of pictures. */
+static const double duration_buckets[] = { 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 0 };
+
+static const MetricFamily families[] = {
+        [FAMILY_REQUESTS] = {
+                "genai_api_requests_total", "HTTP requests by the route's template and the status answered.",
+                METRIC_COUNTER, { "endpoint", "status" }, NULL,
+        },
+        [FAMILY_DURATION] = {
+                "genai_api_request_duration_seconds", "From a request's first line to the beginning of its answer.",
+                METRIC_HISTOGRAM, { "endpoint" }, duration_buckets,
+        },
+        [FAMILY_CONNECTIONS] = {
+                "genai_api_connections", "HTTP connections that are open.", METRIC_GAUGE, {}, NULL,
+        },
+        [FAMILY_WORKER_CALLS] = {
+                "genai_api_worker_calls", "Calls to the worker that run or wait.", METRIC_GAUGE, {}, NULL,
+        },
+        {},
+};
+
+struct ApiManager {
+        Service *service;
+        HttpServer *http;
+        WorkerClient *worker;
+        Metrics *metrics;
+        WorkerMetrics *worker_metrics;
+        WorkerSampler *sampler;
+};
+
+const ApiSettings *api_manager_settings(const ApiManager *manager) {
+        return &service_settings(manager->service)->api;
+}
+
+WorkerClient *api_manager_worker(const ApiManager *manager) {
+        return manager->worker;
+}
+
+WorkerMetrics *api_manager_worker_metrics(const ApiManager *manager) {
+        return manager->worker_metrics;
+}
+
+void api_manager_worker_worked(ApiManager *manager) {
+        worker_sampler_touch(manager->sampler);
+}
+
+int api_manager_format_metrics(ApiManager *manager, Buffer *buffer) {
+        metrics_set(manager->metrics, FAMILY_CONNECTIONS, NULL, (double) http_server_connections(manager->http));
+        metrics_set(manager->metrics, FAMILY_WORKER_CALLS, NULL, (double) worker_client_calls(manager->worker));
+        return metrics_format(manager->metrics, buffer);
+}
+
+char *api_manager_link_base(const ApiManager *manager, const HttpRequest *request) {
+        const char *public_url = api_manager_settings(manager)->public_url;
+        const char *host = http_request_header(request, MHD_HTTP_HEADER_HOST);
+        size_t length;
+
+        if (!public_url)
+                return text_format("http://%s", host ?: "localhost");
+
+        length = strlen(public_url);
+        while (length > 0 && public_url[length - 1] == '/')
+                length--;
+        return strndup(public_url, length);
+}
+
+/* HTTP */
+
+static void on_begin(HttpRequest *request, void *userdata) {
+        admission_check(userdata, request);
+}
+
+static void on_handle(HttpRequest *request, void *userdata) {
+        http_request_match(request)->route->handler(userdata, request);
+}
+
+static void on_answered(HttpRequest *request, void *userdata) {
+        unsigned number = http_reply_status(http_request_reply(request));
+        usec_t duration = time_now_monotonic() - http_request_started_at(request);
+        const char *endpoint = http_request_match(request)->template;
+        ApiManager *manager = userdata;
+        char status[12];
+
+        (void) snprintf(status, sizeof(status), "%u", number);
+        metrics_add(manager->metrics, FAMILY_REQUESTS, METRIC_VALUES(endpoint, status), 1);
+        metrics_observe(manager->metrics, FAMILY_DURATION, METRIC_VALUES(endpoint),
+                        (double) duration / (double) USEC_PER_SEC);
+        (void) log_record(LOG_DEBUG, 0, LOG_FIELDS({ "ATELIER_REQUEST", http_request_id(request) }),
+                          "%s %s: %u after %llu us", http_request_method(request), endpoint, number,
+                          (unsigned long long) duration);
+}
+
+static void on_busy(bool busy, void *userdata) {
+        ApiManager *manager = userdata;
+
+        if (busy)
+                service_hold(manager->service);
+        else
+                service_release(manager->service);
+}
+
+static const HttpHandlers http_handlers = {
+        .begin = on_begin,
+        .handle = on_handle,
+        .answered = on_answered,
+        .busy = on_busy,
+};
+
+static int listen_all(ApiManager *manager) {
+        static const char *const names[] = { "http", "http-unix" };
+
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                const int *fds;
+                size_t n = service_sockets(manager->service, names[i], &fds);
+
+                for (size_t j = 0; j < n; j++) {
+                        int r = http_server_listen(manager->http, fds[j]);
+
+                        if (r < 0)
+                                return log_error_errno(r, "the socket '%s' can't be served", names[i]);
+                }
+        }
+        return 0;
+}
+
+static int add_http(ApiManager *manager) {
+        const ApiSettings *settings = api_manager_settings(manager);
+        const struct group *group = getgrnam(GROUP_MEMBERS);
+        const HttpLimits limits = {
+                .connections_max = (unsigned) settings->connections_max,
+                .connection_timeout = settings->connection_timeout,
+                .group = group ? group->gr_gid : CLIENT_GROUP_NONE,
+        };
+        int r;
+
+        r = http_server_new(&manager->http, service_event(manager->service), &http_handlers, &limits, manager);
+        return r < 0 ? log_error_errno(r, "the HTTP server can't be set up") : listen_all(manager);
+}
+
+static int add_worker(ApiManager *manager) {
+        _cleanup_free_ char *path = service_peer_path(manager->service, "Worker");
+        int r;
+
+        if (!path)
+                return log_error_errno(-ENOMEM, "the worker's client can't be set up");
+        r = worker_client_new(&manager->worker, service_event(manager->service), path,
+                              (size_t) api_manager_settings(manager)->worker_connections_max);
+        if (r >= 0)
+                r = worker_sampler_new(&manager->sampler, service_event(manager->service), manager->worker,
+                                       manager->worker_metrics);
+        return r < 0 ? log_error_errno(r, "the worker's client can't be set up") : 0;
+}
+
+/* The first of the unit's runtime folders. */
+static int runtime_folder(char **ret) {
+        const char *folders = getenv("RUNTIME_DIRECTORY");
+
+        if (text_empty(folders))
+                return -ENOENT;
+        *ret = strndup(folders, strcspn(folders, ":"));
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int keep_metrics_in(ApiManager *manager, const char *folder) {
+        _cleanup_free_ char *path = text_format("%s/metrics", folder);
+        int r;
+
+        if (!path)
+                return -ENOMEM;
+        r = metrics_new(&manager->metrics, families, path);
+        return r < 0 ? r : worker_metrics_new(&manager->worker_metrics, folder);
+}
+
+/* Counters that can't be kept are no reason not to serve. */
+static int add_metrics(ApiManager *manager) {
+        _cleanup_free_ char *folder = NULL;
+        int r;
+
+        r = runtime_folder(&folder);
+        if (r >= 0)
+                r = keep_metrics_in(manager, folder);
+        if (r < 0 && r != -ENOENT)
+                (void) log_warning_errno(r, "metrics can't be kept in %s and begin anew", folder ?: "RUNTIME_DIRECTORY");
+
+        r = 0;
+        if (!manager->metrics)
+                r = metrics_new(&manager->metrics, families, NULL);
+        if (r >= 0 && !manager->worker_metrics)
+                r = worker_metrics_new(&manager->worker_metrics, NULL);
+        return r < 0 ? log_error_errno(r, "metrics can't be set up") : 0;
+}
+
+int api_manager_new(ApiManager **ret, Service *service) {
+        _cleanup_(api_manager_freep) ApiManager *manager = NULL;
+        int r;
+
+        manager = calloc(1, sizeof(*manager));
+        if (!manager)
+                return log_error_errno(-ENOMEM, "the manager can't be set up");
+        manager->service = service;
+
+        r = add_metrics(manager);
+        if (r >= 0)
+                r = add_worker(manager);
+        if (r >= 0)
+                r = add_http(manager);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(manager);
+        return 0;
+}
+
+ApiManager *api_manager_free(ApiManager *manager) {
+        if (!manager)
+                return NULL;
+
+        (void) http_server_free(manager->http);
+        (void) worker_sampler_free(manager->sampler);
+        (void) worker_client_free(manager->worker);
+        (void) worker_metrics_free(manager->worker_metrics);
+        (void) metrics_free(manager->metrics);
+        free(manager);
+        return NULL;
+}
+
+/* The service */
+
+static void quiesce(void *userdata) {
+        http_server_quiesce(((ApiManager *) userdata)->http);
+}
+
+static void status(Buffer *text, void *userdata) {
+        ApiManager *manager = userdata;
+
+        (void) buffer_printf(text, "%zu connections, %zu calls to the worker",
+                             http_server_connections(manager->http), worker_client_calls(manager->worker));
+}
+
+static int format_metrics(Buffer *text, void *userdata) {
+        return api_manager_format_metrics(userdata, text);
+}
+
+static usec_t idle_timeout(const Settings *settings) {
+        return settings->api.idle_timeout;
+}
+
+static usec_t drain_timeout(const Settings *settings) {
+        return settings->api.drain_timeout;
+}
+
+static const char *const sockets[] = { "http", "http-unix", NULL };
+
+static const AccessRule access_rules[] = {
+        { "io.atelier.Daemon.SetLogLevel", ACCESS_NOBODY },
+        { "io.atelier.Daemon.Reload", ACCESS_ADMIN },
+        { "io.atelier.Daemon.*", ACCESS_MEMBER },
+        {},
+};
+
+const ServiceKind api_service = {
+        .name = "api",
+        .summary = "HTTP in, Varlink out",
+        .sockets = sockets,
+        .access = access_rules,
+        .quiesce = quiesce,
+        .status = status,
+        .metrics = format_metrics,
+        .idle_timeout = idle_timeout,
+        .drain_timeout = drain_timeout,
+};

@@ -1,0 +1,125 @@
+/* POST /v1/images/generations, as OpenAI has it; with `Prefer: respond-async` (RFC 7240) it answers at once. */
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "exchange.h"
+#include "image-request.h"
+#include "job-reply.h"
+
+#define SUBMIT_DEADLINE_USEC (60 * USEC_PER_SEC)  /* longer than a watchdog takes to restart a worker that hangs */
+#define PREFER "Prefer"
+#define PREFERENCE_ASYNC "respond-async"
+
+/* Whether the list in the field names the preference; its parameters are of no matter. */
+static bool prefers_async(const char *field) {
+        size_t length = strlen(PREFERENCE_ASYNC);
+
+        while (field) {
+                field += strspn(field, " \t,");
+                if (strncasecmp(field, PREFERENCE_ASYNC, length) == 0 && strchr(" \t,;", field[length]))
+                        return true;
+                field = strchr(field, ',');
+        }
+        return false;
+}
+
+/* The first try has what was parsed when the request came; further ones parse again, which keeps no second tree. */
+static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *prepared) {
+        const Buffer *body = http_request_body(request);
+        JsonValue *image_request = prepared;
+        ApiError error;
+        int r;
+
+        if (!image_request) {
+                r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
+                if (r != 0)
+                        return r < 0 ? r : -EBADMSG;
+        }
+        r = json_add(parameters, "request", image_request);
+        return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
+}
+
+static int answer_images(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, const JsonValue *job,
+                         HttpReply **ret) {
+        _cleanup_(json_freep) JsonValue *response = NULL;
+        _cleanup_free_ char *link_base = NULL;
+        ImageStream *stream = NULL;
+        int r;
+
+        if (job_reply_is_base64(job)) {
+                r = job_reply_stream(job, reply->fds, reply->n_fds, &stream);
+                return r < 0 ? r : http_reply_new_stream(ret, stream);
+        }
+
+        link_base = api_manager_link_base(manager, request);
+        if (!link_base)
+                return -ENOMEM;
+        r = job_reply_images(job, link_base, &response);
+        return r < 0 ? r : http_reply_new_json(ret, MHD_HTTP_OK, response);
+}
+
+static int answer_finished(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
+        const JsonValue *job = json_get_object(reply->parameters, "job");
+        ApiError error;
+
+        (void) log_record(LOG_DEBUG, 0, LOG_FIELDS({ "ATELIER_REQUEST", http_request_id(request) },
+                                                   { "ATELIER_JOB", json_get_string(job, "id") }),
+                          "job ended as %s", json_get_string(job, "status") ?: "nothing");
+        if (job_reply_outcome(job) == JOB_COMPLETED)
+                return answer_images(manager, request, reply, job, ret);
+        job_reply_error(job, &error);
+        return http_reply_new_error(ret, &error);
+}
+
+static int answer_accepted(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
+        const JsonValue *job = json_get_object(reply->parameters, "job");
+        _cleanup_free_ char *link_base = api_manager_link_base(manager, request), *location = job_reply_location(job);
+        _cleanup_(http_reply_freep) HttpReply *answer = NULL;
+        _cleanup_(json_freep) JsonValue *object = NULL;
+        int r;
+
+        if (!link_base || !location)
+                return -ENOMEM;
+        r = job_reply_object(job, link_base, &object);
+        if (r >= 0)
+                r = http_reply_new_json(&answer, MHD_HTTP_ACCEPTED, object);
+        if (r >= 0)
+                r = http_reply_add_header(answer, MHD_HTTP_HEADER_LOCATION, location);
+        if (r >= 0)
+                r = http_reply_add_header(answer, "Preference-Applied", PREFERENCE_ASYNC);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(answer);
+        return 0;
+}
+
+static const ExchangeKind submit_and_wait = {
+        .method = { "io.atelier.Queue.Submit", .more = true, .deadline = SUBMIT_DEADLINE_USEC },
+        .build = build_submit,
+        .answer = answer_finished,
+};
+
+static const ExchangeKind submit = {
+        .method = { "io.atelier.Queue.Submit", .deadline = SUBMIT_DEADLINE_USEC },
+        .build = build_submit,
+        .answer = answer_accepted,
+};
+
+void route_create_generation(ApiManager *manager, HttpRequest *request) {
+        const Buffer *body = http_request_body(request);
+        bool async = prefers_async(http_request_header(request, PREFER));
+        JsonValue *image_request = NULL;
+        ApiError error;
+        int r;
+
+        r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
+        if (r == IMAGE_REQUEST_INVALID)
+                http_request_answer_error(request, &error);
+        else if (r < 0)
+                http_request_answer(request, r, NULL);
+        else
+                exchange_start(manager, request, async ? &submit : &submit_and_wait, image_request);
+}

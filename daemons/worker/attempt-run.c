@@ -1,0 +1,305 @@
+#include "attempt-run.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "request-check.h"
+
+int attempt_failure_unknown(Failure *failure) {
+        return failure_set(failure, 502, "server_error", "provider_outcome_unknown", NULL,
+                           "The provider was asked and its answer was lost. The request may have been charged and is "
+                           "not repeated by itself.");
+}
+
+int attempt_run_new(AttemptRun **ret, Manager *manager, ProviderSlot *slot, const char *id, const char *lease,
+                    const AttemptRunHooks *hooks, void *userdata) {
+        AttemptRun *run;
+
+        run = calloc(1, sizeof(*run));
+        if (!run)
+                return -ENOMEM;
+        run->manager = manager;
+        run->providers = provider_table_ref(slot->table);
+        run->slot = slot;
+        run->slot->running++;
+        run->lease = lease;
+        run->hooks = hooks;
+        run->userdata = userdata;
+        (void) memcpy(run->id, id, strlen(id) + 1);
+
+        *ret = run;
+        return 0;
+}
+
+AttemptRun *attempt_run_free(AttemptRun *run) {
+        if (!run)
+                return NULL;
+
+        run->freeing = true;
+        if (run->generation)
+                generation_cancel(run->generation);
+        for (unsigned i = 0; i < run->n_images; i++)
+                (void) temporary_image_free(run->images[i]);
+        run->slot->running--;
+        (void) provider_table_unref(run->providers);
+        (void) json_free(run->request);
+        (void) job_free(run->job);
+        free(run);
+        return NULL;
+}
+
+static Attempt *current_attempt(AttemptRun *run) {
+        return &run->job->attempts[run->job->n_attempts - 1];
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static int apply_end(Write *write, Store *store) {
+        return store_end_attempt(store, CONTAINER_OF(write, AttemptRun, write)->job);
+}
+
+static void log_end(AttemptRun *run) {
+        const Attempt *attempt = current_attempt(run);
+        const Job *job = run->job;
+        bool good = job->status == JOB_COMPLETED;
+
+        (void) log_record(good ? LOG_INFO : LOG_WARNING, 0,
+                          LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_MODEL", job->model },
+                                     { "ATELIER_PROVIDER", attempt->provider },
+                                     { "ATELIER_PROVIDER_REQUEST", attempt->provider_request_id }),
+                          "Job %s: attempt %lld at %s %s%s%s", job->id, (long long) attempt->number,
+                          attempt->provider, attempt_outcome_name(attempt->outcome), attempt->cause ? ": " : "",
+                          attempt->cause ?: "");
+}
+
+static void on_end_written(Write *write, int result) {
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+
+        /* After a store that failed while it committed, the end may be there already: that is as good. */
+        if (result < 0) {
+                if (run->state == ATTEMPT_RUN_SAVING)
+                        (void) log_error_errno(result, "the end of job %s can't be written; trying again", run->id);
+                run->state = ATTEMPT_RUN_UNSAVED;
+                run->hooks->unsaved(run, run->userdata);
+                return;
+        }
+
+        metrics_add(run->manager->metrics, METRIC_ATTEMPTS_TOTAL,
+                    METRIC_VALUES(current_attempt(run)->provider,
+                                  attempt_outcome_name(current_attempt(run)->outcome)), 1);
+        log_end(run);
+        run->hooks->ended(run, run->userdata);
+        (void) attempt_run_free(run);
+}
+
+void attempt_run_save(AttemptRun *run) {
+        if (run->freeing)
+                return;
+        if (run->state != ATTEMPT_RUN_UNSAVED)
+                run->state = ATTEMPT_RUN_SAVING;
+        commit_group_add(run->manager->group, &run->write);
+}
+
+static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus status) {
+        Attempt *attempt = current_attempt(run);
+
+        attempt->outcome = outcome;
+        attempt->ended_at = time_now_realtime();
+        run->job->status = status;
+        run->job->ended_at = job_status_ended(status) ? attempt->ended_at : 0;
+        run->write = (Write) { .apply = apply_end, .done = on_end_written };
+        attempt_run_save(run);
+}
+
+/* An attempt of unknown outcome is repeated only where the configuration says so. */
+static void end_unknown(AttemptRun *run) {
+        const Settings *settings = service_settings(run->manager->service);
+        bool again = run->slot->retry_unknown && run->job->n_attempts < (size_t) settings->worker.attempts_max;
+
+        if (again)
+                failure_done(&run->job->failure);
+        end_attempt(run, ATTEMPT_UNKNOWN, again ? JOB_QUEUED : JOB_FAILED);
+}
+
+/* ------------------------------------------------------------------ images */
+
+static int keep_images(void *userdata) {
+        AttemptRun *run = userdata;
+        int r;
+
+        for (unsigned i = 0; i < run->n_images; i++) {
+                r = temporary_image_keep(run->images[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* The provider has made the images and we can't store them: said as what it is, and not repeated by itself. */
+static void fail_storing(AttemptRun *run, int error) {
+        free(current_attempt(run)->cause);
+        current_attempt(run)->cause = text_format("the image can't be stored: %s", strerror(-error));
+        (void) failure_set(&run->job->failure, 503, "server_error", "storage_unavailable", NULL,
+                           "The image was made but can't be stored here.");
+        (void) log_record(LOG_ERR, error, LOG_FIELDS({ "ATELIER_JOB", run->id }), "job %s: its image can't be stored",
+                          run->id);
+        end_attempt(run, ATTEMPT_UNKNOWN, JOB_FAILED);
+}
+
+static int take_facts(AttemptRun *run) {
+        run->job->images = calloc(run->n_images, sizeof(run->job->images[0]));
+        if (!run->job->images)
+                return -ENOMEM;
+        run->job->n_images = run->n_images;
+        for (unsigned i = 0; i < run->n_images; i++)
+                run->job->images[i].facts = *temporary_image_facts(run->images[i]);
+        return 0;
+}
+
+static void on_kept(void *userdata, int result) {
+        AttemptRun *run = userdata;
+
+        run->keeping = false;
+        if (run->freeing)
+                return;
+        if (result < 0) {
+                /* Images of a failed job are nobody's. */
+                for (size_t i = 0; i < run->job->n_images; i++)
+                        free(run->job->images[i].revised_prompt);
+                run->job->n_images = 0;
+                fail_storing(run, result);
+                return;
+        }
+        end_attempt(run, ATTEMPT_COMPLETED, JOB_COMPLETED);
+}
+
+static void begin_keeping(AttemptRun *run, GenerationResult *result) {
+        int r;
+
+        for (unsigned i = 0; i < result->n_images; i++)
+                run->images[run->n_images++] = TAKE_PTR(result->images[i].file);
+        r = take_facts(run);
+        if (r < 0) {
+                fail_storing(run, r);
+                return;
+        }
+        for (unsigned i = 0; i < result->n_images; i++)
+                run->job->images[i].revised_prompt = TAKE_PTR(result->images[i].revised_prompt);
+        run->job->usage = TAKE_PTR(result->usage);
+        run->job->reply = TAKE_PTR(result->reply);
+
+        run->state = ATTEMPT_RUN_KEEPING;
+        run->keeping = true;
+        r = thread_pool_run(run->manager->threads, keep_images, on_kept, run);
+        if (r < 0) {
+                run->keeping = false;
+                fail_storing(run, r);
+        }
+}
+
+bool attempt_run_needs_image(const AttemptRun *run, const char *sha256, ImageFormat format) {
+        for (size_t i = 0; run->job && i < run->job->n_images; i++)
+                if (text_equal(run->job->images[i].facts.sha256, sha256) && run->job->images[i].facts.format == format)
+                        return true;
+        return false;
+}
+
+/* ------------------------------------------------------------------ the provider */
+
+static void take_failure(AttemptRun *run, GenerationResult *result) {
+        failure_done(&run->job->failure);
+        run->job->failure = (Failure) {
+                .status = result->status ?: 502,
+                .type = TAKE_PTR(result->type),
+                .code = TAKE_PTR(result->code),
+                .param = TAKE_PTR(result->param),
+                .message = TAKE_PTR(result->message),
+        };
+}
+
+static void on_generated(GenerationResult *result, void *userdata) {
+        AttemptRun *run = userdata;
+        Attempt *attempt = current_attempt(run);
+
+        run->generation = NULL;
+        if (run->freeing)
+                return;
+
+        attempt->provider_request_id = TAKE_PTR(result->provider_request_id);
+        attempt->cause = TAKE_PTR(result->cause);
+        if (result->outcome == GENERATION_COMPLETED) {
+                begin_keeping(run, result);
+                return;
+        }
+
+        take_failure(run, result);
+        if (result->outcome == GENERATION_REFUSED)
+                end_attempt(run, ATTEMPT_REFUSED, JOB_FAILED);
+        else if (result->outcome == GENERATION_UNSENT)
+                end_attempt(run, ATTEMPT_UNSENT, JOB_FAILED);
+        else
+                end_unknown(run);
+}
+
+/* What keeps a claimed job from being sent is ours: nothing was charged. */
+static void fail_unsent(AttemptRun *run, int error) {
+        current_attempt(run)->cause = text_format("not sent: %s", strerror(-error));
+        (void) failure_set(&run->job->failure, 500, "server_error", "internal_error", NULL,
+                           "The request could not be sent to the provider.");
+        end_attempt(run, ATTEMPT_UNSENT, JOB_FAILED);
+}
+
+static int send_request(AttemptRun *run) {
+        const Settings *settings = service_settings(run->manager->service);
+        const ModelConf *model = settings_find_model(settings, run->job->model);
+        GenerationRequest request;
+        int r;
+
+        if (!model)
+                return -ENOENT;
+        r = json_parse(run->job->request, strlen(run->job->request), &run->request, NULL);
+        if (r < 0)
+                return r;
+
+        request_to_generation(run->request, model, &request);
+        request.job_id = run->id;
+        request.timeout = run->slot->timeout;
+        run->deadline = time_now_monotonic() + run->slot->timeout;
+        return provider_generate(run->slot->provider, &request, on_generated, run, &run->generation);
+}
+
+/* ------------------------------------------------------------------ the claim */
+
+static int apply_start(Write *write, Store *store) {
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+        int r;
+
+        r = store_start_attempt(store, run->id, provider_name(run->slot->provider), run->lease, time_now_realtime(),
+                                &run->number);
+        if (r != 0)
+                return r;
+        return store_get(store, run->id, &run->job);
+}
+
+static void on_start_written(Write *write, int result) {
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+        int r;
+
+        if (result != 0) {
+                run->hooks->not_started(run, result, run->userdata);
+                (void) attempt_run_free(run);
+                return;
+        }
+
+        run->state = ATTEMPT_RUN_SENT;
+        run->hooks->started(run, run->userdata);
+        r = send_request(run);
+        if (r < 0)
+                fail_unsent(run, r);
+}
+
+void attempt_run_start(AttemptRun *run) {
+        run->write = (Write) { .apply = apply_start, .done = on_start_written };
+        commit_group_add(run->manager->group, &run->write);
+}

@@ -1,0 +1,441 @@
+#include "dispatcher.h"
+
+#include <errno.h>
+
+#include "attempt-run.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "priority.h"
+#include "request-check.h"
+
+/* The dispatcher keeps no queue of its own: what waits stands in the store, in its order. When there is room it
+ * claims jobs (one write each: in_progress, lease, a new attempt), and when the claim is durable the provider is
+ * called. In memory are only the attempts under way (attempt-run.h), at most worker.concurrency.
+ *
+ * A crash leaves jobs in progress under the lease of a process that is gone. The next start settles them: the outcome
+ * is unknown, so the job goes back into the queue if its provider may be asked twice, and fails otherwise. */
+
+#define SCAN_BATCH 64           /* waiting jobs looked at with one query */
+#define SCAN_MAX 1024           /* looked at in one turn, when providers are at their limits */
+#define RETRY_INTERVAL_USEC USEC_PER_SEC
+#define FAULT_STALL_VARIABLE "ATELIER_TEST_STALL"  /* tests: the queue stands still while the loop turns */
+
+struct Dispatcher {
+        Manager *manager;
+        char lease[ID_TEXT_MAX];
+        sd_event_source *wake_source, *retry_timer;
+        AttemptRun *runs;           /* under way */
+        size_t n_runs;
+        int64_t waiting;
+        bool waiting_held;          /* waiting jobs keep the daemon from exiting */
+        bool paused, quiesced, held_back, stall_for_test;
+        usec_t progress_at;         /* monotonic: when something was last started or ended */
+};
+
+static const Settings *settings_of(const Dispatcher *dispatcher) {
+        return service_settings(dispatcher->manager->service);
+}
+
+static bool may_start(const Dispatcher *dispatcher) {
+        return !dispatcher->paused && !dispatcher->quiesced && !dispatcher->held_back && !dispatcher->stall_for_test &&
+               dispatcher->waiting > 0 &&
+               dispatcher->n_runs < (size_t) settings_of(dispatcher)->worker.concurrency;
+}
+
+/* There may be something to start: looked at in this turn of the loop. */
+static void dispatcher_wake(Dispatcher *dispatcher) {
+        if (may_start(dispatcher))
+                (void) sd_event_source_set_enabled(dispatcher->wake_source, SD_EVENT_ONESHOT);
+}
+
+static void update_hold(Dispatcher *dispatcher) {
+        bool hold = dispatcher->waiting > 0 && !dispatcher->quiesced;
+
+        if (hold == dispatcher->waiting_held)
+                return;
+        dispatcher->waiting_held = hold;
+        if (hold)
+                service_hold(dispatcher->manager->service);
+        else
+                service_release(dispatcher->manager->service);
+}
+
+void dispatcher_add_waiting(Dispatcher *dispatcher, int64_t change) {
+        if (dispatcher->waiting == 0 && change > 0)
+                dispatcher->progress_at = time_now_monotonic();
+        dispatcher->waiting += change;
+        update_hold(dispatcher);
+        dispatcher_wake(dispatcher);
+        service_status_changed(dispatcher->manager->service);
+}
+
+int64_t dispatcher_waiting(const Dispatcher *dispatcher) {
+        return dispatcher->waiting;
+}
+
+size_t dispatcher_running(const Dispatcher *dispatcher) {
+        return dispatcher->n_runs;
+}
+
+/* ------------------------------------------------------------------ attempts under way */
+
+static void run_started(AttemptRun *run, void *userdata) {
+        Dispatcher *dispatcher = userdata;
+
+        dispatcher->progress_at = time_now_monotonic();
+        metrics_set(dispatcher->manager->metrics, METRIC_ACTIVE_GENERATIONS, NULL, (double) dispatcher->n_runs);
+        watchers_notify(dispatcher->manager->watchers, run->job);
+}
+
+/* The job left the queue, but could not be started: it is there as it was, or somebody has cancelled it. */
+static void forget_run(Dispatcher *dispatcher, AttemptRun *run) {
+        for (AttemptRun **link = &dispatcher->runs; *link; link = &(*link)->next)
+                if (*link == run) {
+                        *link = run->next;
+                        break;
+                }
+        dispatcher->n_runs--;
+        dispatcher->progress_at = time_now_monotonic();
+        metrics_set(dispatcher->manager->metrics, METRIC_ACTIVE_GENERATIONS, NULL, (double) dispatcher->n_runs);
+        service_release(dispatcher->manager->service);
+}
+
+static void run_not_started(AttemptRun *run, int result, void *userdata) {
+        Dispatcher *dispatcher = userdata;
+
+        forget_run(dispatcher, run);
+        if (result < 0)
+                dispatcher_add_waiting(dispatcher, 1);
+        else
+                dispatcher_wake(dispatcher);
+}
+
+static void run_ended(AttemptRun *run, void *userdata) {
+        Dispatcher *dispatcher = userdata;
+        Manager *manager = dispatcher->manager;
+
+        forget_run(dispatcher, run);
+        if (run->job->status == JOB_QUEUED)
+                dispatcher_add_waiting(dispatcher, 1);
+        else
+                metrics_add(manager->metrics, METRIC_JOBS_TOTAL,
+                            METRIC_VALUES(job_status_name(run->job->status)), 1);
+        service_status_changed(manager->service);
+        watchers_notify(manager->watchers, run->job);
+        dispatcher_wake(dispatcher);
+}
+
+/* The end could not be written: the disk is full, or the store is closed. What came back is kept and tried again. */
+static void run_unsaved(_unused_ AttemptRun *run, void *userdata) {
+        Dispatcher *dispatcher = userdata;
+
+        (void) sd_event_source_set_time_relative(dispatcher->retry_timer, RETRY_INTERVAL_USEC);
+        (void) sd_event_source_set_enabled(dispatcher->retry_timer, SD_EVENT_ONESHOT);
+}
+
+static void save_again(Dispatcher *dispatcher) {
+        for (AttemptRun *run = dispatcher->runs, *next; run; run = next) {
+                next = run->next;
+                if (run->state == ATTEMPT_RUN_UNSAVED)
+                        attempt_run_save(run);
+        }
+}
+
+static int on_retry_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        Dispatcher *dispatcher = userdata;
+
+        if (!dispatcher->held_back)
+                save_again(dispatcher);
+        return 0;
+}
+
+static const AttemptRunHooks run_hooks = {
+        .started = run_started,
+        .not_started = run_not_started,
+        .ended = run_ended,
+        .unsaved = run_unsaved,
+};
+
+/* ------------------------------------------------------------------ starting jobs */
+
+/* A job that nothing here can ever make: its model or provider has gone from the configuration since it was
+ * accepted. */
+typedef struct Rejection {
+        Write write;
+        Dispatcher *dispatcher;
+        Job *job;
+} Rejection;
+
+static int apply_rejection(Write *write, Store *store) {
+        return store_end_queued(store, CONTAINER_OF(write, Rejection, write)->job);
+}
+
+static void on_rejected(Write *write, int result) {
+        Rejection *rejection = CONTAINER_OF(write, Rejection, write);
+
+        if (result == 0)
+                watchers_notify(rejection->dispatcher->manager->watchers, rejection->job);
+        else if (result < 0)
+                dispatcher_add_waiting(rejection->dispatcher, 1);
+        (void) job_free(rejection->job);
+        free(rejection);
+}
+
+static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
+        _cleanup_(job_freep) Job *job = NULL;
+        Rejection *rejection;
+        int r;
+
+        r = store_get(commit_group_store(dispatcher->manager->group), waiting->id, &job);
+        if (r != 0)
+                return r;
+        job->status = JOB_FAILED;
+        job->ended_at = time_now_realtime();
+        r = failure_set(&job->failure, 503, "server_error", "model_unavailable", NULL,
+                        "The model or its provider is not configured any more.");
+        if (r < 0)
+                return r;
+        rejection = calloc(1, sizeof(*rejection));
+        if (!rejection)
+                return -ENOMEM;
+
+        *rejection = (Rejection) {
+                .write = { .apply = apply_rejection, .done = on_rejected },
+                .dispatcher = dispatcher,
+                .job = TAKE_PTR(job),
+        };
+        dispatcher_add_waiting(dispatcher, -1);
+        commit_group_add(dispatcher->manager->group, &rejection->write);
+        return 0;
+}
+
+static ProviderSlot *find_slot(Dispatcher *dispatcher, const WaitingJob *waiting) {
+        const ModelConf *model = settings_find_model(settings_of(dispatcher), waiting->model);
+        ProviderSlot *slot = model ? provider_table_find(dispatcher->manager->providers, model->provider) : NULL;
+
+        return slot && provider_has_key(slot->provider) ? slot : NULL;
+}
+
+static int start_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
+        ProviderSlot *slot = find_slot(dispatcher, waiting);
+        AttemptRun *run;
+        int r;
+
+        if (!slot)
+                return reject_job(dispatcher, waiting);
+        if (slot->running >= slot->concurrency)
+                return 0;
+
+        r = attempt_run_new(&run, dispatcher->manager, slot, waiting->id, dispatcher->lease, &run_hooks, dispatcher);
+        if (r < 0)
+                return r;
+        run->next = dispatcher->runs;
+        dispatcher->runs = run;
+        dispatcher->n_runs++;
+        service_hold(dispatcher->manager->service);
+        dispatcher_add_waiting(dispatcher, -1);
+        attempt_run_start(run);
+        return 0;
+}
+
+static int on_wake(_unused_ sd_event_source *source, void *userdata) {
+        Dispatcher *dispatcher = userdata;
+        WaitingJob batch[SCAN_BATCH];
+        int64_t after = 0;
+        size_t seen = 0;
+        int n, r;
+
+        while (may_start(dispatcher) && seen < SCAN_MAX) {
+                Store *store = commit_group_store(dispatcher->manager->group);
+                size_t room = (size_t) settings_of(dispatcher)->worker.concurrency - dispatcher->n_runs;
+
+                n = store ? store_list_waiting(store, after, batch, MIN(room, (size_t) SCAN_BATCH)) : 0;
+                if (n <= 0)
+                        return 0;
+                for (int i = 0; i < n; i++) {
+                        r = start_job(dispatcher, &batch[i]);
+                        if (r < 0) {
+                                (void) log_error_errno(r, "job %s can't be started", batch[i].id);
+                                return 0;
+                        }
+                }
+                after = batch[n - 1].sequence;
+                seen += (size_t) n;
+        }
+        return 0;
+}
+
+/* ------------------------------------------------------------------ recovery */
+
+static int settle_orphan(Dispatcher *dispatcher, Store *store, Job *job) {
+        Attempt *attempt = &job->attempts[job->n_attempts - 1];
+        ProviderSlot *slot = provider_table_find(dispatcher->manager->providers, attempt->provider);
+        bool again = slot && slot->retry_unknown &&
+                     job->n_attempts < (size_t) settings_of(dispatcher)->worker.attempts_max;
+        int r;
+
+        attempt->outcome = ATTEMPT_UNKNOWN;
+        attempt->ended_at = time_now_realtime();
+        free(attempt->cause);
+        attempt->cause = strdup("the worker ended before the outcome was known");
+        if (!attempt->cause)
+                return -ENOMEM;
+
+        job->status = again ? JOB_QUEUED : JOB_FAILED;
+        if (!again) {
+                job->ended_at = attempt->ended_at;
+                r = attempt_failure_unknown(&job->failure);
+                if (r < 0)
+                        return r;
+        }
+
+        (void) log_record(LOG_WARNING, 0,
+                          LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_MODEL", job->model }),
+                          "Job %s was in progress when the worker ended; %s", job->id,
+                          again ? "it is tried again" : "it may have been charged and is not tried again");
+        return store_end_attempt(store, job);
+}
+
+int dispatcher_recover(Dispatcher *dispatcher) {
+        Store *store = commit_group_store(dispatcher->manager->group);
+        int r;
+
+        r = store_group_begin(store);
+        if (r < 0)
+                return r;
+        for (;;) {
+                _cleanup_(job_freep) Job *job = NULL;
+
+                r = store_next_orphan(store, dispatcher->lease, &job);
+                if (r != 0)
+                        break;
+                r = job->n_attempts > 0 ? settle_orphan(dispatcher, store, job) : -EUCLEAN;
+                if (r != 0)
+                        break;
+        }
+        if (r != STORE_NOT_FOUND) {
+                store_group_rollback(store);
+                return r < 0 ? r : -EUCLEAN;
+        }
+        r = store_group_commit(store);
+        if (r < 0)
+                return r;
+
+        r = store_count_waiting(store, &dispatcher->waiting);
+        if (r < 0)
+                return r;
+        update_hold(dispatcher);
+        dispatcher_wake(dispatcher);
+        return 0;
+}
+
+/* ------------------------------------------------------------------ state */
+
+void dispatcher_set_paused(Dispatcher *dispatcher, bool paused) {
+        dispatcher->paused = paused;
+        dispatcher->progress_at = time_now_monotonic();
+        dispatcher_wake(dispatcher);
+        service_status_changed(dispatcher->manager->service);
+}
+
+bool dispatcher_paused(const Dispatcher *dispatcher) {
+        return dispatcher->paused;
+}
+
+void dispatcher_quiesce(Dispatcher *dispatcher) {
+        dispatcher->quiesced = true;
+        update_hold(dispatcher);
+}
+
+void dispatcher_abandon(Dispatcher *dispatcher) {
+        dispatcher->quiesced = true;
+        for (AttemptRun *run = dispatcher->runs; run; run = run->next)
+                run->freeing = true;
+}
+
+void dispatcher_hold_back(Dispatcher *dispatcher) {
+        dispatcher->held_back = true;
+}
+
+void dispatcher_resume(Dispatcher *dispatcher) {
+        int64_t waiting;
+
+        dispatcher->held_back = false;
+        if (store_count_waiting(commit_group_store(dispatcher->manager->group), &waiting) == 0)
+                dispatcher_add_waiting(dispatcher, waiting - dispatcher->waiting);
+        save_again(dispatcher);
+        dispatcher_wake(dispatcher);
+}
+
+bool dispatcher_stalled(const Dispatcher *dispatcher) {
+        usec_t stall = settings_of(dispatcher)->worker.stall_timeout, now = time_now_monotonic();
+        bool room = dispatcher->n_runs < (size_t) settings_of(dispatcher)->worker.concurrency;
+
+        if (dispatcher->waiting > 0 && room && dispatcher->n_runs == 0 && !dispatcher->paused &&
+            !dispatcher->quiesced && !dispatcher->held_back && now > dispatcher->progress_at + stall)
+                return true;
+
+        for (const AttemptRun *run = dispatcher->runs; run; run = run->next)
+                if (run->state != ATTEMPT_RUN_UNSAVED && run->deadline > 0 && now > run->deadline + stall)
+                        return true;
+        return false;
+}
+
+bool dispatcher_runs(const Dispatcher *dispatcher, const char *id) {
+        for (const AttemptRun *run = dispatcher->runs; run; run = run->next)
+                if (text_equal(run->id, id))
+                        return true;
+        return false;
+}
+
+bool dispatcher_needs_image(const Dispatcher *dispatcher, const char *sha256, ImageFormat format) {
+        for (const AttemptRun *run = dispatcher->runs; run; run = run->next)
+                if (attempt_run_needs_image(run, sha256, format))
+                        return true;
+        return false;
+}
+
+int dispatcher_new(Dispatcher **ret, Manager *manager) {
+        _cleanup_(dispatcher_freep) Dispatcher *dispatcher = NULL;
+        sd_event *event = service_event(manager->service);
+        int r;
+
+        dispatcher = calloc(1, sizeof(*dispatcher));
+        if (!dispatcher)
+                return -ENOMEM;
+        dispatcher->manager = manager;
+        dispatcher->progress_at = time_now_monotonic();
+        dispatcher->stall_for_test = getenv(FAULT_STALL_VARIABLE);
+        (void) id_new(dispatcher->lease);
+
+        r = sd_event_add_defer(event, &dispatcher->wake_source, on_wake, dispatcher);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(dispatcher->wake_source, "dispatch");
+        (void) sd_event_source_set_priority(dispatcher->wake_source, PRIORITY_DISPATCH);
+        (void) sd_event_source_set_enabled(dispatcher->wake_source, SD_EVENT_OFF);
+        r = sd_event_add_time_relative(event, &dispatcher->retry_timer, CLOCK_MONOTONIC, 0, 0, on_retry_timer,
+                                       dispatcher);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_enabled(dispatcher->retry_timer, SD_EVENT_OFF);
+
+        *ret = TAKE_PTR(dispatcher);
+        return 0;
+}
+
+Dispatcher *dispatcher_free(Dispatcher *dispatcher) {
+        if (!dispatcher)
+                return NULL;
+
+        while (dispatcher->runs) {
+                AttemptRun *run = dispatcher->runs;
+
+                dispatcher->runs = run->next;
+                (void) attempt_run_free(run);
+        }
+        (void) sd_event_source_disable_unref(dispatcher->retry_timer);
+        (void) sd_event_source_disable_unref(dispatcher->wake_source);
+        free(dispatcher);
+        return NULL;
+}

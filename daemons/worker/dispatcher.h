@@ -1,0 +1,40 @@
+/* Takes waiting jobs to their providers, and what comes back to the store. */
+#pragma once
+
+#include "job.h"
+#include "manager.h"
+
+int dispatcher_new(Dispatcher **ret, Manager *manager);
+Dispatcher *dispatcher_free(Dispatcher *dispatcher);
+DEFINE_CLEANUP(Dispatcher *, dispatcher_free);
+
+/* Settles what a dead worker left in progress; before anything is dispatched. */
+int dispatcher_recover(Dispatcher *dispatcher);
+
+/* Jobs were accepted, or left the queue by another door than the dispatcher's. What can be started is looked for in
+ * this turn of the loop. */
+void dispatcher_add_waiting(Dispatcher *dispatcher, int64_t change);
+int64_t dispatcher_waiting(const Dispatcher *dispatcher);
+size_t dispatcher_running(const Dispatcher *dispatcher);
+
+void dispatcher_set_paused(Dispatcher *dispatcher, bool paused);
+bool dispatcher_paused(const Dispatcher *dispatcher);
+
+/* Starts nothing more; what runs goes on. */
+void dispatcher_quiesce(Dispatcher *dispatcher);
+
+/* Whatever still comes back from providers and helper threads is ignored; its jobs are settled by the next start. */
+void dispatcher_abandon(Dispatcher *dispatcher);
+
+/* The store was closed after a failure; it is open again and what was refused is set right. */
+void dispatcher_hold_back(Dispatcher *dispatcher);
+void dispatcher_resume(Dispatcher *dispatcher);
+
+/* Work is waiting, nothing keeps it from going on, and it does not. */
+bool dispatcher_stalled(const Dispatcher *dispatcher);
+
+/* Is an attempt at this job under way? */
+bool dispatcher_runs(const Dispatcher *dispatcher, const char *id);
+
+/* Is an image of these bytes about to be used by a job that has not ended yet? */
+bool dispatcher_needs_image(const Dispatcher *dispatcher, const char *sha256, ImageFormat format);

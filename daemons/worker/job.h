@@ -1,0 +1,92 @@
+/* A job: one request for images, from its acceptance to its end. */
+#pragma once
+
+#include "base/id.h"
+#include "base/json.h"
+#include "base/macro.h"
+#include "base/time.h"
+#include "provider.h"
+
+/* A job is named after the request that made it. */
+#define JOB_ID_PREFIX "job_"
+#define JOB_ID_MAX (sizeof(JOB_ID_PREFIX) - 1 + ID_TEXT_MAX)
+
+#define MODEL_NAME_MAX 128  /* bytes with NUL */
+
+/* As OpenAI names them; the numbers stand in the database. */
+typedef enum JobStatus {
+        JOB_QUEUED = 0,
+        JOB_IN_PROGRESS = 1,
+        JOB_COMPLETED = 2,
+        JOB_FAILED = 3,
+        JOB_CANCELLED = 4,
+        _JOB_STATUSES,
+        JOB_STATUS_INVALID = -1,
+} JobStatus;
+
+const char *job_status_name(JobStatus status);
+JobStatus job_status_from_name(const char *name);
+
+static inline bool job_status_ended(JobStatus status) {
+        return status >= JOB_COMPLETED;
+}
+
+/* The numbers stand in the database. */
+typedef enum AttemptOutcome {
+        ATTEMPT_STARTED = 0,
+        ATTEMPT_COMPLETED = 1,
+        ATTEMPT_REFUSED = 2,   /* not charged */
+        ATTEMPT_UNSENT = 3,    /* not charged */
+        ATTEMPT_UNKNOWN = 4,   /* sent; may have been charged */
+        _ATTEMPT_OUTCOMES,
+} AttemptOutcome;
+
+const char *attempt_outcome_name(AttemptOutcome outcome);
+
+/* As it reaches the client, in OpenAI's terms. Owns its strings. */
+typedef struct Failure {
+        int status;  /* HTTP; 0: none */
+        char *type, *code, *param, *message;
+} Failure;
+
+void failure_done(Failure *failure);
+int failure_set(Failure *failure, int status, const char *type, const char *code, const char *param,
+                const char *message);
+JsonValue *failure_to_json(const Failure *failure);
+int failure_from_json(Failure *failure, const JsonValue *value);
+
+typedef struct Attempt {
+        int64_t number;              /* from 1 */
+        char *provider;
+        AttemptOutcome outcome;
+        usec_t started_at, ended_at; /* realtime; 0: not yet */
+        char *provider_request_id;
+        char *cause;
+} Attempt;
+
+typedef struct JobImage {
+        ImageFacts facts;
+        char *revised_prompt;
+} JobImage;
+
+typedef struct Job {
+        char id[JOB_ID_MAX];
+        int64_t sequence;            /* order of acceptance; 0: not stored */
+        JobStatus status;
+        char *model;
+        char *response_format;       /* "url" or "b64_json" */
+        char *request;               /* the ImageRequest as JSON text */
+        usec_t created_at, started_at, ended_at;
+        JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
+        Failure failure;
+        JobImage *images;
+        size_t n_images;
+        Attempt *attempts;
+        size_t n_attempts;
+} Job;
+
+Job *job_free(Job *job);
+DEFINE_CLEANUP(Job *, job_free);
+
+/* io.atelier.Queue.Job. NULL when memory is short. */
+JsonValue *job_to_json(const Job *job);

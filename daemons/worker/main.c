@@ -1,0 +1,15 @@
+#include "manager.h"
+
+int main(int argc, char *argv[]) {
+        _cleanup_(service_freep) Service *service = NULL;
+        _cleanup_(manager_freep) Manager *manager = NULL;
+        int r;
+
+        r = service_new(&service, &worker_service_kind, argc, argv);
+        if (r != 0)
+                return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        r = manager_new(&manager, service);
+        if (r >= 0)
+                r = service_run(service, manager);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,345 @@
+#include "manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "dispatcher.h"
+#include "health.h"
+#include "methods.h"
+#include "queue.h"
+
+/* The worker owns the state: STATE_DIRECTORY/current holds the database and the images. A restore builds `next` beside
+ * it, which is why nothing lies at the top. */
+
+#define STATE_DIRECTORY_DEFAULT "/var/lib/atelier"
+#define STATE_CURRENT "current"
+#define DATABASE_NAME "atelier.db"
+#define HELPER_THREADS 16              /* fsync waits, it does not compute: many of them share one journal commit */
+#define CONNECTIONS_PER_HOST_MAX 64
+
+static const AccessRule worker_access[] = {
+        ACCESS_DAEMON,
+        { "io.atelier.Queue.Pause", ACCESS_ADMIN },
+        { "io.atelier.Queue.Resume", ACCESS_ADMIN },
+        { "io.atelier.Queue.*", ACCESS_API | ACCESS_ADMIN },
+        { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
+        {},
+};
+
+static const double commit_buckets[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 0 };
+
+static const MetricFamily worker_metrics[] = {
+        [METRIC_ACTIVE_GENERATIONS] = {
+                .name = "genai_active_generations",
+                .help = "Image generations in progress.",
+                .type = METRIC_GAUGE,
+        },
+        [METRIC_JOBS_WAITING] = {
+                .name = "genai_jobs_waiting",
+                .help = "Jobs that wait to be dispatched.",
+                .type = METRIC_GAUGE,
+        },
+        [METRIC_JOBS_TOTAL] = {
+                .name = "genai_jobs_total",
+                .help = "Jobs that have ended.",
+                .type = METRIC_COUNTER,
+                .labels = { "status" },
+        },
+        [METRIC_ATTEMPTS_TOTAL] = {
+                .name = "genai_attempts_total",
+                .help = "Calls to providers that have ended.",
+                .type = METRIC_COUNTER,
+                .labels = { "provider", "outcome" },
+        },
+        [METRIC_COMMIT_WRITES] = {
+                .name = "genai_commit_writes",
+                .help = "Writes that shared one commit.",
+                .type = METRIC_HISTOGRAM,
+                .buckets = commit_buckets,
+        },
+        {},
+};
+
+/* ------------------------------------------------------------------ hooks */
+
+static bool job_goes_on(const char *id, void *userdata) {
+        return dispatcher_runs(userdata, id);
+}
+
+/* What runs is waited for. What waits is left to the next start, and who waits for it is sent there. */
+static void worker_quiesce(void *userdata) {
+        Manager *manager = userdata;
+
+        dispatcher_quiesce(manager->dispatcher);
+        watchers_abandon(manager->watchers, job_goes_on, manager->dispatcher);
+}
+
+static bool worker_healthy(void *userdata) {
+        Manager *manager = userdata;
+
+        return !dispatcher_stalled(manager->dispatcher);
+}
+
+static void worker_status(Buffer *text, void *userdata) {
+        Manager *manager = userdata;
+
+        (void) buffer_printf(text, "%zu running, %lld queued%s%s", dispatcher_running(manager->dispatcher),
+                             (long long) dispatcher_waiting(manager->dispatcher),
+                             dispatcher_paused(manager->dispatcher) ? ", paused" : "",
+                             commit_group_store(manager->group) ? "" : ", store unavailable");
+}
+
+static int add_fact(JsonValue *array, const char *name, const char *value) {
+        _cleanup_(json_freep) JsonValue *fact = json_new_object();
+        int r;
+
+        r = json_add_string(fact, "name", name);
+        if (r >= 0)
+                r = json_add_string(fact, "value", value);
+        return r < 0 ? r : json_append(array, TAKE_PTR(fact));
+}
+
+static int worker_facts(JsonValue *array, void *userdata) {
+        Manager *manager = userdata;
+        ProviderSlot *slot;
+        char number[32];
+        int r;
+
+        (void) snprintf(number, sizeof(number), "%zu", dispatcher_running(manager->dispatcher));
+        r = add_fact(array, "running", number);
+        (void) snprintf(number, sizeof(number), "%lld", (long long) dispatcher_waiting(manager->dispatcher));
+        if (r >= 0)
+                r = add_fact(array, "queued", number);
+        for (size_t i = 0; r >= 0 && (slot = provider_table_at(manager->providers, i)); i++) {
+                _cleanup_free_ char *name = text_format("provider.%s", provider_name(slot->provider));
+
+                if (!name)
+                        return -ENOMEM;
+                r = add_fact(array, name, provider_has_key(slot->provider) ? "ready" : "no key");
+        }
+        return r;
+}
+
+static int worker_format_metrics(Buffer *text, void *userdata) {
+        Manager *manager = userdata;
+
+        metrics_set(manager->metrics, METRIC_JOBS_WAITING, NULL, (double) dispatcher_waiting(manager->dispatcher));
+        return metrics_format(manager->metrics, text);
+}
+
+static int new_providers(Manager *manager, const Settings *settings, Buffer *errors, ProviderTable **ret) {
+        ProviderContext context = {
+                .event = service_event(manager->service),
+                .http = manager->http,
+                .threads = manager->threads,
+                .images = manager->images,
+        };
+
+        return provider_table_new(ret, &context, settings, errors);
+}
+
+/* Attempts under way go on with the provider that they began with. */
+static int worker_reload(const Settings *settings, Buffer *errors, void *userdata) {
+        Manager *manager = userdata;
+        ProviderTable *providers;
+        int r;
+
+        r = new_providers(manager, settings, errors, &providers);
+        if (r < 0)
+                return r;
+        (void) provider_table_unref(manager->providers);
+        manager->providers = providers;
+        return 0;
+}
+
+static usec_t worker_idle_timeout(const Settings *settings) {
+        return settings->worker.idle_timeout;
+}
+
+static usec_t worker_drain_timeout(const Settings *settings) {
+        return settings->worker.drain_timeout;
+}
+
+const ServiceKind worker_service_kind = {
+        .name = "worker",
+        .summary = "keeps the queue, calls the providers, stores the images",
+        .access = worker_access,
+        .quiesce = worker_quiesce,
+        .healthy = worker_healthy,
+        .status = worker_status,
+        .facts = worker_facts,
+        .metrics = worker_format_metrics,
+        .reload = worker_reload,
+        .idle_timeout = worker_idle_timeout,
+        .drain_timeout = worker_drain_timeout,
+};
+
+/* ------------------------------------------------------------------ the store's failures */
+
+static void on_store_failed(int error, void *userdata) {
+        Manager *manager = userdata;
+
+        (void) log_error_errno(error, "a commit failed; the store is closed and opened again");
+        dispatcher_hold_back(manager->dispatcher);
+}
+
+static void on_store_reopened(void *userdata) {
+        Manager *manager = userdata;
+
+        log_notice("the store is open again");
+        queue_settle_refused(manager->queue);
+}
+
+static void on_committed(size_t writes, void *userdata) {
+        Manager *manager = userdata;
+
+        metrics_observe(manager->metrics, METRIC_COMMIT_WRITES, NULL, (double) writes);
+}
+
+/* ------------------------------------------------------------------ building */
+
+static int open_state(Manager *manager, int *ret_fd) {
+        const char *folder = getenv("STATE_DIRECTORY") ?: STATE_DIRECTORY_DEFAULT;
+        int fd;
+
+        manager->state_folder = text_format("%s/" STATE_CURRENT, folder);
+        if (!manager->state_folder)
+                return -ENOMEM;
+        if (mkdir(manager->state_folder, 0700) < 0 && errno != EEXIST)
+                return log_error_errno(-errno, "the state folder %s can't be made", manager->state_folder);
+        fd = open(manager->state_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return log_error_errno(-errno, "the state folder %s can't be opened", manager->state_folder);
+
+        *ret_fd = fd;
+        return 0;
+}
+
+static int open_store(Manager *manager) {
+        static const CommitGroupHooks hooks = {
+                .committed = on_committed,
+                .failed = on_store_failed,
+                .reopened = on_store_reopened,
+        };
+        _cleanup_free_ char *path = text_format("%s/" DATABASE_NAME, manager->state_folder);
+        int r;
+
+        if (!path)
+                return -ENOMEM;
+        r = commit_group_new(&manager->group, service_event(manager->service), path, &hooks, manager);
+        if (r == -EPROTONOSUPPORT)
+                return log_error_errno(r, "%s was made by a newer version of Atelier", path);
+        if (r < 0)
+                return log_error_errno(r, "the database %s can't be opened", path);
+        return 0;
+}
+
+static int open_metrics(Manager *manager) {
+        const char *folder = getenv("RUNTIME_DIRECTORY");
+        _cleanup_free_ char *path = folder ? text_format("%s/metrics", folder) : NULL;
+        int r;
+
+        r = metrics_new(&manager->metrics, worker_metrics, path);
+        if (r < 0)
+                return log_error_errno(r, "the metrics can't be kept in %s", path ?: "memory");
+        metrics_set(manager->metrics, METRIC_ACTIVE_GENERATIONS, NULL, 0);
+        return 0;
+}
+
+static int open_providers(Manager *manager) {
+        _cleanup_(buffer_done) Buffer errors = {};
+        int r;
+
+        r = new_providers(manager, service_settings(manager->service), &errors, &manager->providers);
+        if (r < 0)
+                return log_error_errno(r, "the providers can't be set up: %.*s", (int) errors.size,
+                                       errors.data ? (char *) errors.data : "");
+        return 0;
+}
+
+static int build(Manager *manager) {
+        sd_event *event = service_event(manager->service);
+        _cleanup_close_ int state_fd = -1;
+        int r;
+
+        r = open_state(manager, &state_fd);
+        if (r < 0)
+                return r;
+        r = open_metrics(manager);
+        if (r < 0)
+                return r;
+        r = thread_pool_new(&manager->threads, event, "helpers", HELPER_THREADS);
+        if (r >= 0)
+                r = http_client_new(&manager->http, event, CONNECTIONS_PER_HOST_MAX);
+        if (r >= 0)
+                r = image_store_new(&manager->images, state_fd);
+        if (r < 0)
+                return log_error_errno(r, "the worker can't be set up");
+        r = open_providers(manager);
+        if (r < 0)
+                return r;
+        return open_store(manager);
+}
+
+int manager_new(Manager **ret, Service *service) {
+        _cleanup_(manager_freep) Manager *manager = NULL;
+        int r;
+
+        /* Threads allocate little: one arena, and memory goes back to the kernel after a burst. */
+        (void) mallopt(M_ARENA_MAX, 2);
+        (void) mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+
+        manager = calloc(1, sizeof(*manager));
+        if (!manager)
+                return -ENOMEM;
+        manager->service = service;
+
+        r = build(manager);
+        if (r < 0)
+                return r;
+        r = watchers_new(&manager->watchers, manager->images);
+        if (r >= 0)
+                r = queue_new(&manager->queue, manager);
+        if (r >= 0)
+                r = health_new(&manager->health, manager);
+        if (r >= 0)
+                r = dispatcher_new(&manager->dispatcher, manager);
+        if (r >= 0)
+                r = worker_methods_add(service_varlink(service), manager);
+        if (r >= 0)
+                r = dispatcher_recover(manager->dispatcher);
+        if (r < 0)
+                return log_error_errno(r, "the worker can't be set up");
+
+        *ret = TAKE_PTR(manager);
+        return 0;
+}
+
+/* What is still under way is abandoned: its job stays in progress, as after a crash, and the next start settles it. Helper
+ * threads end first, since they work on what the others own; then the group commits what is open while its writers
+ * still stand. */
+Manager *manager_free(Manager *manager) {
+        if (!manager)
+                return NULL;
+
+        if (manager->dispatcher)
+                dispatcher_abandon(manager->dispatcher);
+        manager->threads = thread_pool_free(manager->threads);
+        manager->group = commit_group_free(manager->group);
+        manager->dispatcher = dispatcher_free(manager->dispatcher);
+        manager->health = health_free(manager->health);
+        manager->queue = queue_free(manager->queue);
+        manager->watchers = watchers_free(manager->watchers);
+        manager->providers = provider_table_unref(manager->providers);
+        manager->http = http_client_free(manager->http);
+        manager->images = image_store_free(manager->images);
+        manager->metrics = metrics_free(manager->metrics);
+        free(manager->state_folder);
+        free(manager);
+        return NULL;
+}

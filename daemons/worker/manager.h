@@ -1,0 +1,45 @@
+/* The worker's one state struct: what its parts share. */
+#pragma once
+
+#include "commit-group.h"
+#include "image-store.h"
+#include "io/http-client.h"
+#include "io/metrics.h"
+#include "io/service.h"
+#include "io/thread-pool.h"
+#include "provider-table.h"
+#include "watchers.h"
+
+typedef struct Dispatcher Dispatcher;
+typedef struct Queue Queue;
+typedef struct Health Health;
+
+typedef struct Manager {
+        Service *service;
+        char *state_folder;        /* …/current */
+        ThreadPool *threads;
+        HttpClient *http;
+        ImageStore *images;
+        ProviderTable *providers;
+        CommitGroup *group;
+        Watchers *watchers;
+        Dispatcher *dispatcher;
+        Queue *queue;
+        Health *health;
+        Metrics *metrics;
+} Manager;
+
+extern const ServiceKind worker_service_kind;
+
+int manager_new(Manager **ret, Service *service);
+Manager *manager_free(Manager *manager);
+DEFINE_CLEANUP(Manager *, manager_free);
+
+/* Indexes of the worker's metric families. */
+enum {
+        METRIC_ACTIVE_GENERATIONS,
+        METRIC_JOBS_WAITING,
+        METRIC_JOBS_TOTAL,
+        METRIC_ATTEMPTS_TOTAL,
+        METRIC_COMMIT_WRITES,
+};

@@ -1,0 +1,231 @@
+#include "methods.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+#include "dispatcher.h"
+#include "health.h"
+#include "interfaces/interfaces.h"
+#include "queue.h"
+
+/* Until clients have keys, where they come from decides: once money can be spent, only root and group atelier on the
+ * Unix socket may ask, unless trust_loopback says otherwise. */
+static bool caller_allowed(const Manager *manager, const JsonValue *parameters) {
+        const char *origin = json_get_string(json_get_object(parameters, "caller"), "origin");
+
+        return text_equal(origin, "member") || !provider_table_is_paid(manager->providers) ||
+               service_settings(manager->service)->common.trust_loopback;
+}
+
+#define CALLER_REFUSED_MESSAGE \
+        "A provider that costs money is configured: only root and members of group atelier may ask, on the Unix " \
+        "socket. Set trust_loopback = true to serve every local client."
+
+static int refuse_caller(VarlinkCall *call) {
+        return queue_refuse_text(call, 403, "invalid_request_error", "caller_not_trusted", CALLER_REFUSED_MESSAGE);
+}
+
+static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        if (!caller_allowed(manager, parameters))
+                return refuse_caller(call);
+        return queue_submit(manager->queue, call, json_get_string(parameters, "request_id"),
+                            json_get_object(parameters, "request"));
+}
+
+static int on_watch(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        if (!caller_allowed(manager, parameters))
+                return refuse_caller(call);
+        return queue_watch(manager->queue, call, json_get_string(parameters, "id"));
+}
+
+static int on_get(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        if (!caller_allowed(manager, parameters))
+                return refuse_caller(call);
+        return queue_get(manager->queue, call, json_get_string(parameters, "id"));
+}
+
+static int on_list(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        const char *status = json_get_string(parameters, "status");
+        int64_t limit = json_get_integer(parameters, "limit", QUEUE_LIST_DEFAULT);
+
+        if (!caller_allowed(manager, parameters))
+                return refuse_caller(call);
+        if (limit < 1 || limit > QUEUE_LIST_MAX)
+                return varlink_call_invalid_parameter(call, "limit");
+        return queue_list(manager->queue, call, status ? job_status_from_name(status) : JOB_STATUS_INVALID,
+                          json_get_string(parameters, "after"), (size_t) limit);
+}
+
+static int on_cancel(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        if (!caller_allowed(manager, parameters))
+                return refuse_caller(call);
+        return queue_cancel(manager->queue, call, json_get_string(parameters, "id"),
+                            json_get_bool(parameters, "delete", false));
+}
+
+static JsonValue *model_to_json(const ModelConf *model) {
+        _cleanup_(json_freep) JsonValue *value = json_new_object();
+        int r;
+
+        r = json_add_string(value, "id", model->name);
+        if (r >= 0)
+                r = json_add_string(value, "provider", model->provider);
+        if (r >= 0)
+                r = json_add_integer(value, "created", model->created);
+        if (r >= 0)
+                r = json_add_string(value, "owned_by", model->owned_by ?: model->provider);
+        return r < 0 ? NULL : TAKE_PTR(value);
+}
+
+/* Only what can be asked for now: a model whose provider has no key is not listed. */
+static bool model_available(const Manager *manager, const ModelConf *model) {
+        ProviderSlot *slot = provider_table_find(manager->providers, model->provider);
+
+        return slot && provider_has_key(slot->provider);
+}
+
+static int on_list_models(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        const ConfGroups *models = &service_settings(manager->service)->common.models;
+        _cleanup_(json_freep) JsonValue *reply = json_new_object();
+        JsonValue *array = json_new_array();
+        int r;
+
+        if (!caller_allowed(manager, parameters)) {
+                (void) json_free(array);
+                return refuse_caller(call);
+        }
+        r = json_add(reply, "models", array);
+        for (size_t i = 0; r >= 0 && i < models->count; i++)
+                if (model_available(manager, models->items[i]))
+                        r = json_append(array, model_to_json(models->items[i]));
+        return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));
+}
+
+static int on_check_health(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        return health_check(manager->health, call);
+}
+
+static int on_pause(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        dispatcher_set_paused(manager->dispatcher, true);
+        return varlink_call_reply(call, NULL);
+}
+
+static int on_resume(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        dispatcher_set_paused(manager->dispatcher, false);
+        return varlink_call_reply(call, NULL);
+}
+
+static const VarlinkMethod queue_methods[] = {
+        { "Submit", on_submit, false },
+        { "Watch", on_watch, false },
+        { "Get", on_get, false },
+        { "List", on_list, false },
+        { "Cancel", on_cancel, false },
+        { "ListModels", on_list_models, false },
+        { "CheckHealth", on_check_health, false },
+        { "Pause", on_pause, false },
+        { "Resume", on_resume, false },
+        {},
+};
+
+/* ------------------------------------------------------------------ io.atelier.Store */
+
+static int image_not_found(VarlinkCall *call, const char *sha256) {
+        _cleanup_(json_freep) JsonValue *parameters = json_new_object();
+        int r;
+
+        r = json_add_string(parameters, "sha256", sha256);
+        if (r < 0)
+                return r;
+        return varlink_call_error(call, "io.atelier.Store.ImageNotFound", TAKE_PTR(parameters));
+}
+
+static int refuse_image(VarlinkCall *call) {
+        _cleanup_(json_freep) JsonValue *parameters = NULL;
+        Failure failure = {
+                .status = 403,
+                .type = (char *) "invalid_request_error",
+                .code = (char *) "caller_not_trusted",
+                .message = (char *) CALLER_REFUSED_MESSAGE,
+        };
+
+        parameters = failure_to_json(&failure);
+        if (!parameters)
+                return -ENOMEM;
+        return varlink_call_error(call, "io.atelier.Store.Refused", TAKE_PTR(parameters));
+}
+
+/* An image is seen once a job has ended with it: a file that no job uses is none. */
+static int check_used(Manager *manager, const char *sha256, ImageFormat format) {
+        Store *store = commit_group_store(manager->group);
+        int64_t uses;
+        int r;
+
+        if (!store)
+                return -EIO;
+        r = store_image_uses(store, sha256, format, &uses);
+        if (r < 0)
+                return r;
+        return r > 0 || uses == 0 ? -ENOENT : 0;
+}
+
+static int on_open(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        const char *sha256 = json_get_string(parameters, "sha256");
+        ImageFormat format = image_format_from_name(json_get_string(parameters, "format"));
+        _cleanup_(json_freep) JsonValue *reply = json_new_object();
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+        int r;
+
+        if (!caller_allowed(manager, parameters))
+                return refuse_image(call);
+        if (!sha256_text_valid(sha256) || format == IMAGE_FORMAT_INVALID)
+                return image_not_found(call, sha256);
+        r = check_used(manager, sha256, format);
+        if (r >= 0)
+                r = fd = image_store_open(manager->images, sha256, format);
+        if (r == -ENOENT)
+                return image_not_found(call, sha256);
+        if (r < 0)
+                return r;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        r = json_add_integer(reply, "size_bytes", st.st_size);
+        if (r >= 0)
+                r = varlink_call_push_fd(call, fd);
+        return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));
+}
+
+static const VarlinkMethod store_methods[] = {
+        { "Open", on_open, false },
+        {},
+};
+
+int worker_methods_add(VarlinkServer *server, Manager *manager) {
+        int r;
+
+        r = varlink_server_add_interface(server, interface_queue, queue_methods, manager);
+        if (r < 0)
+                return r;
+        return varlink_server_add_interface(server, interface_store, store_methods, manager);
+}

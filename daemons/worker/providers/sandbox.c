@@ -1,0 +1,319 @@
+/* The provider that needs no account: it draws a landscape from prompt, size and index, in a helper thread, and
+ * charges nothing. Equal requests give equal bytes.
+ *
+ * A generation is first with the timer (sandbox_delay), then with one task of the thread pool, then done. A cancelled
+ * one whose task already runs is left to it (`cancelled` is the only field that both threads touch by then) and freed
+ * when the task comes back; so the pool must be freed before the image store. */
+#include <errno.h>
+#include <png.h>
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-event.h>
+#include <zlib.h>
+
+#include "base/text.h"
+#include "landscape.h"
+#include "provider-kind.h"
+
+#define SANDBOX_EDGE_MAX 4096     /* pixels */
+#define SANDBOX_EDGE_DEFAULT 1024 /* for "auto" */
+#define OUTPUT_BYTES (64 * 1024)
+
+typedef struct SandboxGeneration {
+        Generation generation;
+        sd_event_source *timer;
+        atomic_bool cancelled;
+        bool drawing;             /* the task is with the pool */
+
+        unsigned width, height, n_images;
+        uint64_t seeds[GENERATION_IMAGES_MAX];
+        TemporaryImage *images[GENERATION_IMAGES_MAX];
+} SandboxGeneration;
+
+/* Where libpng's bytes go: many small writes are gathered. */
+typedef struct PictureOutput {
+        TemporaryImage *image;
+        int error;
+        size_t size;
+        uint8_t bytes[OUTPUT_BYTES];
+} PictureOutput;
+
+static SandboxGeneration *sandbox_generation_free(SandboxGeneration *generation) {
+        if (!generation)
+                return NULL;
+        (void) sd_event_source_disable_unref(generation->timer);
+        for (unsigned i = 0; i < generation->n_images; i++)
+                (void) temporary_image_free(generation->images[i]);
+        free(generation);
+        return NULL;
+}
+DEFINE_CLEANUP(SandboxGeneration *, sandbox_generation_free);
+
+static void flush_output(PictureOutput *output) {
+        if (output->error >= 0)
+                output->error = temporary_image_write(output->image, output->bytes, output->size);
+        output->size = 0;
+}
+
+static void write_output(png_structp png, png_bytep data, size_t size) {
+        PictureOutput *output = png_get_io_ptr(png);
+
+        while (size > 0 && output->error >= 0) {
+                size_t n = MIN(size, sizeof(output->bytes) - output->size);
+
+                memcpy(output->bytes + output->size, data, n);
+                output->size += n;
+                data += n;
+                size -= n;
+                if (output->size == sizeof(output->bytes))
+                        flush_output(output);
+        }
+        if (output->error < 0)
+                png_error(png, "write");
+}
+
+static void flush_nothing(_unused_ png_structp png) {}
+
+static void on_png_error(png_structp png, _unused_ png_const_charp message) {
+        png_longjmp(png, 1);
+}
+
+static void on_png_warning(_unused_ png_structp png, _unused_ png_const_charp message) {}
+
+static void write_header(png_structp png, png_infop info, unsigned width, unsigned height) {
+        png_text software = {
+                .compression = PNG_TEXT_COMPRESSION_NONE,
+                .key = (char *) "Software",
+                .text = (char *) "Atelier sandbox",
+        };
+
+        png_set_IHDR(png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                     PNG_FILTER_TYPE_DEFAULT);
+        png_set_text(png, info, &software, 1);
+
+        /* Rows of long runs: the fastest level, no tables, and a window that stays in the cache lose little. */
+        png_set_compression_level(png, 1);
+        png_set_compression_strategy(png, Z_FIXED);
+        png_set_compression_window_bits(png, 12);
+        png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
+        png_write_info(png, info);
+}
+
+/* Everything that libpng may jump out of; what it changes lives behind pointers. */
+static int encode_picture(png_structp png, png_infop info, SandboxGeneration *generation, Landscape *landscape,
+                          PictureOutput *output) {
+        if (setjmp(png_jmpbuf(png)))
+                return output->error < 0 ? output->error : -ENOMEM;
+
+        png_set_write_fn(png, output, write_output, flush_nothing);
+        write_header(png, info, generation->width, generation->height);
+        for (unsigned y = 0; y < generation->height; y++) {
+                if (atomic_load_explicit(&generation->cancelled, memory_order_relaxed))
+                        return -ECANCELED;
+                png_write_row(png, landscape_next_row(landscape));
+        }
+        png_write_end(png, NULL);
+        flush_output(output);
+        return output->error;
+}
+
+static int draw_picture(SandboxGeneration *generation, unsigned index) {
+        _cleanup_(landscape_freep) Landscape *landscape = NULL;
+        _cleanup_free_ PictureOutput *output = NULL;
+        TemporaryImage *image;
+        png_structp png;
+        png_infop info;
+        int r;
+
+        r = landscape_new(&landscape, generation->seeds[index], generation->width, generation->height);
+        if (r < 0)
+                return r;
+        r = temporary_image_new(&generation->images[index], generation->generation.provider->context.images);
+        if (r < 0)
+                return r;
+        image = generation->images[index];
+
+        output = malloc(sizeof(*output));
+        if (!output)
+                return -ENOMEM;
+        output->image = image;
+        output->error = 0;
+        output->size = 0;
+
+        png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, on_png_error, on_png_warning);
+        if (!png)
+                return -ENOMEM;
+        info = png_create_info_struct(png);
+        r = info ? encode_picture(png, info, generation, landscape, output) : -ENOMEM;
+        png_destroy_write_struct(&png, &info);
+        return r < 0 ? r : temporary_image_finish(image, NULL);
+}
+
+/* In a helper thread. */
+static int draw_pictures(void *task) {
+        SandboxGeneration *generation = task;
+
+        for (unsigned i = 0; i < generation->n_images; i++) {
+                int r = draw_picture(generation, i);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void finish(SandboxGeneration *sandbox, GenerationResult *result) {
+        _cleanup_(sandbox_generation_freep) SandboxGeneration *generation = sandbox;
+
+        generation->generation.done(result, generation->generation.userdata);
+        generation_result_done(result);
+}
+
+static void on_drawn(void *task, int r) {
+        SandboxGeneration *generation = task;
+        GenerationResult result = {};
+
+        if (atomic_load(&generation->cancelled)) {
+                (void) sandbox_generation_free(generation);
+                return;
+        }
+
+        if (r < 0)
+                generation_result_fail_locally(&result, GENERATION_REFUSED, r);
+        else {
+                result.outcome = GENERATION_COMPLETED;
+                result.n_images = generation->n_images;
+                for (unsigned i = 0; i < generation->n_images; i++)
+                        result.images[i].file = TAKE_PTR(generation->images[i]);
+        }
+        finish(generation, &result);
+}
+
+static int start_drawing(SandboxGeneration *generation) {
+        int r;
+
+        r = thread_pool_run(generation->generation.provider->context.threads, draw_pictures, on_drawn, generation);
+        if (r >= 0)
+                generation->drawing = true;
+        return r;
+}
+
+static void finish_refused(SandboxGeneration *generation, const char *param, const char *message) {
+        GenerationResult result = {};
+
+        generation_result_fail(&result, GENERATION_REFUSED, 400, "invalid_request_error", "invalid_value", message);
+        result.param = strdup(param);
+        finish(generation, &result);
+}
+
+static int on_delay_over(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        SandboxGeneration *generation = userdata;
+        GenerationResult result = {};
+        int r;
+
+        if (generation->width > SANDBOX_EDGE_MAX || generation->height > SANDBOX_EDGE_MAX) {
+                finish_refused(generation, "size", "The sandbox draws pictures of at most 4096x4096 pixels.");
+                return 0;
+        }
+
+        r = start_drawing(generation);
+        if (r < 0) {
+                generation_result_fail_locally(&result, GENERATION_UNSENT, r);
+                finish(generation, &result);
+        }
+        return 0;
+}
+
+/* One seed an image, from what was asked for. */
+static int choose_seeds(SandboxGeneration *generation, const GenerationRequest *request) {
+        for (unsigned i = 0; i < generation->n_images; i++) {
+                _cleanup_free_ char *text = NULL;
+                char digest[SHA256_TEXT_MAX];
+                int r;
+
+                text = text_format("%s\n%ux%u\n%u", request->prompt, generation->width, generation->height, i);
+                if (!text)
+                        return -ENOMEM;
+                r = sha256_text(text, strlen(text), digest);
+                if (r < 0)
+                        return r;
+                digest[16] = 0;  /* 64 bits of it */
+                generation->seeds[i] = strtoull(digest, NULL, 16);
+        }
+        return 0;
+}
+
+static int sandbox_generate(Provider *provider, const GenerationRequest *request, GenerationDone done, void *userdata,
+                            Generation **ret) {
+        _cleanup_(sandbox_generation_freep) SandboxGeneration *generation = NULL;
+        bool too_large;
+        int r;
+
+        generation = calloc(1, sizeof(*generation));
+        if (!generation)
+                return -ENOMEM;
+        generation->generation = (Generation) { provider, done, userdata };
+        generation->n_images = request->n;
+        generation->width = request->width ?: SANDBOX_EDGE_DEFAULT;
+        generation->height = request->height ?: SANDBOX_EDGE_DEFAULT;
+        r = choose_seeds(generation, request);
+        if (r < 0)
+                return r;
+
+        too_large = generation->width > SANDBOX_EDGE_MAX || generation->height > SANDBOX_EDGE_MAX;
+        if (provider->sandbox_delay > 0 || too_large)
+                r = sd_event_add_time_relative(provider->context.event, &generation->timer, CLOCK_MONOTONIC,
+                                               provider->sandbox_delay, 1, on_delay_over, generation);
+        else
+                r = start_drawing(generation);
+        if (r < 0)
+                return r;
+
+        *ret = &TAKE_PTR(generation)->generation;
+        return 0;
+}
+
+static void sandbox_cancel(Generation *cancelled) {
+        SandboxGeneration *generation = CONTAINER_OF(cancelled, SandboxGeneration, generation);
+        Generation caller = generation->generation;
+        GenerationResult result = {};
+
+        generation_result_fail(&result, GENERATION_UNSENT, 500, "server_error", "cancelled", "The job was cancelled.");
+        atomic_store(&generation->cancelled, true);
+        if (!generation->drawing)
+                (void) sandbox_generation_free(generation);
+        caller.done(&result, caller.userdata);
+        generation_result_done(&result);
+}
+
+static int on_check(_unused_ sd_event_source *source, void *userdata) {
+        Provider *provider = userdata;
+
+        provider->check = sd_event_source_disable_unref(provider->check);
+        provider_checked(provider, NULL);
+        return 0;
+}
+
+static int sandbox_check(Provider *provider) {
+        sd_event_source *source = NULL;
+        int r;
+
+        r = sd_event_add_defer(provider->context.event, &source, on_check, provider);
+        if (r >= 0)
+                provider->check = source;
+        return r;
+}
+
+static void sandbox_cancel_check(Provider *provider) {
+        provider->check = sd_event_source_disable_unref(provider->check);
+}
+
+const ProviderKind provider_kind_sandbox = {
+        .name = "sandbox",
+        .generate = sandbox_generate,
+        .cancel = sandbox_cancel,
+        .check = sandbox_check,
+        .cancel_check = sandbox_cancel_check,
+};

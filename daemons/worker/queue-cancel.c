@@ -1,0 +1,68 @@
+#include "queue-private.h"
+
+#include "dispatcher.h"
+
+/* Judged in the transaction, where nobody can start the job in between. */
+static int apply_cancel(Write *write, Store *store) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        int r;
+
+        r = store_get(store, request->id, &request->job);
+        if (r != 0)
+                return r;
+        if (request->job->status == JOB_IN_PROGRESS)
+                return STORE_WRONG_STATE;
+        if (job_status_ended(request->job->status))
+                return request->remove ? store_delete(store, request->id) : 0;
+
+        request->remove = false;
+        request->cancelled = true;
+        request->job->status = JOB_CANCELLED;
+        request->job->ended_at = time_now_realtime();
+        return store_end_queued(store, request->job);
+}
+
+/* Images that no job uses any more go, unless one that is about to end needs them. */
+static void remove_unused_images(Queue *queue, const Job *job) {
+        Store *store = commit_group_store(queue->manager->group);
+
+        for (size_t i = 0; store && i < job->n_images; i++) {
+                const ImageFacts *facts = &job->images[i].facts;
+                int64_t uses;
+
+                if (store_image_uses(store, facts->sha256, facts->format, &uses) == 0 && uses == 0 &&
+                    !dispatcher_needs_image(queue->manager->dispatcher, facts->sha256, facts->format))
+                        (void) image_store_remove(queue->manager->images, facts->sha256, facts->format);
+        }
+}
+
+static void on_cancelled(Write *write, int result) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        VarlinkCall *call = queue_request_take_call(request);
+        Manager *manager = request->queue->manager;
+
+        if (result == 0 && request->cancelled) {
+                dispatcher_add_waiting(manager->dispatcher, -1);
+                metrics_add(manager->metrics, METRIC_JOBS_TOTAL, METRIC_VALUES("cancelled"), 1);
+                watchers_notify(manager->watchers, request->job);
+        } else if (result == 0 && request->remove)
+                remove_unused_images(request->queue, request->job);
+
+        if (call)
+                queue_log_unanswered(result == 0 ? queue_reply_job(call, request->job)
+                                                 : queue_reply_result(call, request->id, result),
+                                     request->id);
+        queue_request_free(request);
+}
+
+int queue_cancel(Queue *queue, VarlinkCall *call, const char *id, bool remove) {
+        QueueRequest *request;
+        int r;
+
+        r = queue_request_new(&request, queue, call, id, apply_cancel, on_cancelled);
+        if (r < 0)
+                return r;
+        request->remove = remove;
+        commit_group_add(queue->manager->group, &request->write);
+        return 0;
+}

@@ -1,0 +1,54 @@
+/* The inner side of queue.h.
+ *
+ * Every call, a reading one too, is a write of the commit group: what it answers was durable when it was answered,
+ * never the uncommitted half of somebody else's turn. */
+#pragma once
+
+#include "queue.h"
+
+/* One call under way. */
+typedef struct QueueRequest {
+        Write write;
+        Queue *queue;
+        VarlinkCall *call;  /* NULL: the client has gone */
+        char id[JOB_ID_MAX];
+        Job *job;
+        bool remove, cancelled;
+} QueueRequest;
+
+/* A submission whose commit failed was refused to its client; should it have reached the disk all the same, it is
+ * cancelled before anything is dispatched. */
+typedef struct RefusedJob {
+        char id[JOB_ID_MAX];
+        struct RefusedJob *next;
+} RefusedJob;
+
+struct Queue {
+        Manager *manager;
+        RefusedJob *refused;
+        usec_t storage_checked_at;
+        bool storage_low;
+};
+
+/* A request that answers `call`; it is told when the client goes. `id` NULL: none. queue_request_init() is for one
+ * that begins a larger struct, which it frees as a whole. */
+void queue_request_init(QueueRequest *request, Queue *queue, VarlinkCall *call, const char *id,
+                        int (*apply)(Write *, Store *), void (*done)(Write *, int));
+int queue_request_new(QueueRequest **ret, Queue *queue, VarlinkCall *call, const char *id,
+                      int (*apply)(Write *, Store *), void (*done)(Write *, int));
+
+/* Ends a request: hands its call out for the answer (NULL: the client has gone). */
+VarlinkCall *queue_request_take_call(QueueRequest *request);
+void queue_request_free(QueueRequest *request);
+
+int queue_reply_job(VarlinkCall *call, const Job *job);
+
+/* For a result that is not 0: JobNotFound, JobInProgress, or Refused with what ails the store. */
+int queue_reply_result(VarlinkCall *call, const char *id, int result);
+
+/* An answer that could not be given is worth a line, unless the client has gone. */
+void queue_log_unanswered(int error, const char *id);
+
+static inline const Settings *queue_settings(const Queue *queue) {
+        return service_settings(queue->manager->service);
+}

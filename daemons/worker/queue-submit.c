@@ -1,0 +1,144 @@
+#include "queue-private.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "dispatcher.h"
+#include "request-check.h"
+
+#define STORAGE_CHECK_USEC USEC_PER_SEC
+
+static int apply_submission(Write *write, Store *store) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        int r;
+
+        r = store_submit(store, request->job);
+        if (r == STORE_EXISTS) {
+                /* Submitted again by an api whose worker went away: it is the same job. */
+                request->job = job_free(request->job);
+                r = store_get(store, request->id, &request->job);
+        } else if (r == 0)
+                dispatcher_add_waiting(request->queue->manager->dispatcher, 1);
+        return r;
+}
+
+static void remember_refused(Queue *queue, const char *id) {
+        RefusedJob *refused = malloc(sizeof(*refused));
+
+        if (!refused) {
+                log_error("out of memory while a refused job is remembered; it may run");
+                return;
+        }
+        (void) memcpy(refused->id, id, strlen(id) + 1);
+        refused->next = queue->refused;
+        queue->refused = refused;
+}
+
+static void undo_submission(QueueRequest *request, int error) {
+        if (request->write.result == 0)
+                dispatcher_add_waiting(request->queue->manager->dispatcher, -1);
+        if (error != -ENOSPC && error != -ENOMEM)
+                remember_refused(request->queue, request->id);
+        (void) log_warning_errno(error, "a submission was refused");
+}
+
+static void on_submitted(Write *write, int result) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        VarlinkCall *call = queue_request_take_call(request);
+
+        if (result < 0)
+                undo_submission(request, result);
+        if (call)
+                queue_log_unanswered(result == 0 ? watchers_add(request->queue->manager->watchers, request->job, call)
+                                                 : queue_reply_result(call, request->id, result),
+                                     request->id);
+        queue_request_free(request);
+}
+
+/* Checked at most once a second: it costs a system call, and what fills the disk in between meets the store's own
+ * check. */
+static bool storage_is_low(Queue *queue) {
+        usec_t now = time_now_monotonic();
+        struct statvfs fs;
+
+        if (queue->storage_checked_at == 0 || now > queue->storage_checked_at + STORAGE_CHECK_USEC) {
+                queue->storage_checked_at = now;
+                queue->storage_low = statvfs(queue->manager->state_folder, &fs) == 0 &&
+                                     (uint64_t) fs.f_bavail * fs.f_frsize < queue_settings(queue)->worker.storage_free_min;
+        }
+        return queue->storage_low;
+}
+
+static int new_job(Job **ret, const char *request_id, const JsonValue *request, const ModelConf *model) {
+        _cleanup_(job_freep) Job *job = NULL;
+
+        job = calloc(1, sizeof(*job));
+        if (!job)
+                return -ENOMEM;
+        (void) stpcpy(stpcpy(job->id, JOB_ID_PREFIX), request_id);
+        job->status = JOB_QUEUED;
+        job->created_at = time_now_realtime();
+        job->model = strdup(model->name);
+        job->response_format = strdup(request_response_format(request, model));
+        job->request = json_format(request);
+        if (!job->model || !job->response_format || !job->request)
+                return -ENOMEM;
+
+        *ret = TAKE_PTR(job);
+        return 0;
+}
+
+enum {
+        SUBMISSION_REFUSED = 1,  /* the call has been answered */
+};
+
+static int check_room(Queue *queue, VarlinkCall *call) {
+        int r = 0;
+
+        if (dispatcher_waiting(queue->manager->dispatcher) >= queue_settings(queue)->worker.queue_max)
+                r = queue_refuse_text(call, 503, "server_error", "queue_full",
+                                      "Too many jobs are waiting (worker.queue_max). Try again later.");
+        else if (storage_is_low(queue))
+                r = queue_reply_result(call, NULL, -ENOSPC);
+        else
+                return 0;
+        return r < 0 ? r : SUBMISSION_REFUSED;
+}
+
+/* The request as it is asked: is it well formed, may it wait here? */
+static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *request, const ModelConf **ret) {
+        _cleanup_(failure_done) Failure failure = {};
+        int r;
+
+        r = request_check(queue_settings(queue), request, ret, &failure);
+        if (r == REQUEST_INVALID) {
+                r = queue_refuse(call, &failure);
+                return r < 0 ? r : SUBMISSION_REFUSED;
+        }
+        return r < 0 ? r : check_room(queue, call);
+}
+
+int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request) {
+        _cleanup_(job_freep) Job *job = NULL;
+        QueueRequest *submission;
+        const ModelConf *model;
+        int r;
+
+        if (!id_valid(request_id))
+                return varlink_call_invalid_parameter(call, "request_id");
+        r = check_submission(queue, call, request, &model);
+        if (r != 0)
+                return MIN(r, 0);
+
+        r = new_job(&job, request_id, request, model);
+        if (r < 0)
+                return r;
+        r = queue_request_new(&submission, queue, call, job->id, apply_submission, on_submitted);
+        if (r < 0)
+                return r;
+        submission->job = TAKE_PTR(job);
+        commit_group_add(queue->manager->group, &submission->write);
+        return 0;
+}

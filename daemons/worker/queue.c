@@ -1,0 +1,175 @@
+#include "queue-private.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "dispatcher.h"
+
+/* ------------------------------------------------------------------ requests */
+
+static void on_client_gone(_unused_ VarlinkCall *call, void *userdata) {
+        QueueRequest *request = userdata;
+
+        request->call = NULL;
+}
+
+void queue_request_init(QueueRequest *request, Queue *queue, VarlinkCall *call, const char *id,
+                        int (*apply)(Write *, Store *), void (*done)(Write *, int)) {
+        request->write = (Write) { .apply = apply, .done = done };
+        request->queue = queue;
+        request->call = call;
+        (void) snprintf(request->id, sizeof(request->id), "%s", id ?: "");
+        varlink_call_set_closed_handler(call, on_client_gone, request);
+}
+
+int queue_request_new(QueueRequest **ret, Queue *queue, VarlinkCall *call, const char *id,
+                      int (*apply)(Write *, Store *), void (*done)(Write *, int)) {
+        QueueRequest *request = calloc(1, sizeof(*request));
+
+        if (!request)
+                return -ENOMEM;
+        queue_request_init(request, queue, call, id, apply, done);
+        *ret = request;
+        return 0;
+}
+
+VarlinkCall *queue_request_take_call(QueueRequest *request) {
+        VarlinkCall *call = TAKE_PTR(request->call);
+
+        if (call)
+                varlink_call_set_closed_handler(call, NULL, NULL);
+        return call;
+}
+
+void queue_request_free(QueueRequest *request) {
+        (void) queue_request_take_call(request);
+        (void) job_free(request->job);
+        free(request);
+}
+
+/* ------------------------------------------------------------------ answers */
+
+/* Ends the call in every case: with the reply, or with the error that kept it from being made. */
+static int finish_call(VarlinkCall *call, int error, JsonValue *reply, const char *name) {
+        if (error < 0) {
+                (void) json_free(reply);
+                return varlink_call_error_errno(call, error);
+        }
+        return name ? varlink_call_error(call, name, reply) : varlink_call_reply(call, reply);
+}
+
+int queue_refuse(VarlinkCall *call, const Failure *failure) {
+        JsonValue *parameters = failure_to_json(failure);
+
+        return finish_call(call, parameters ? 0 : -ENOMEM, parameters, "io.atelier.Queue.Refused");
+}
+
+int queue_refuse_text(VarlinkCall *call, int status, const char *type, const char *code, const char *message) {
+        Failure failure = {
+                .status = status,
+                .type = (char *) type,
+                .code = (char *) code,
+                .message = (char *) message,
+        };
+
+        return queue_refuse(call, &failure);
+}
+
+static int error_with_id(VarlinkCall *call, const char *error, const char *id) {
+        JsonValue *parameters = json_new_object();
+
+        return finish_call(call, json_add_string(parameters, "id", id), parameters, error);
+}
+
+static int refuse_store(VarlinkCall *call, int error) {
+        if (error == -ENOSPC)
+                return queue_refuse_text(call, 503, "server_error", "storage_full",
+                                         "The disk of this server is full; nothing was accepted. Try again later.");
+        return queue_refuse_text(call, 503, "server_error", "storage_unavailable",
+                                 "The job store is not available; nothing was accepted. Try again later.");
+}
+
+int queue_reply_result(VarlinkCall *call, const char *id, int result) {
+        assert(result != 0);
+
+        if (result == STORE_NOT_FOUND)
+                return error_with_id(call, "io.atelier.Queue.JobNotFound", id);
+        if (result == STORE_WRONG_STATE)
+                return error_with_id(call, "io.atelier.Queue.JobInProgress", id);
+        return refuse_store(call, result);
+}
+
+void queue_log_unanswered(int error, const char *id) {
+        if (error < 0 && error != -ECONNRESET)
+                (void) log_error_errno(error, "the answer about job %s can't be given", id);
+}
+
+int queue_reply_job(VarlinkCall *call, const Job *job) {
+        JsonValue *reply = json_new_object();
+
+        return finish_call(call, json_add(reply, "job", job_to_json(job)), reply, NULL);
+}
+
+/* ------------------------------------------------------------------ after a failed store */
+
+static int cancel_if_stored(Queue *queue, const char *id) {
+        _cleanup_(job_freep) Job *job = NULL;
+        int r;
+
+        r = store_get(commit_group_store(queue->manager->group), id, &job);
+        if (r == STORE_NOT_FOUND || (r == 0 && job->status != JOB_QUEUED))
+                return 0;
+        if (r < 0)
+                return r;
+
+        job->status = JOB_CANCELLED;
+        job->ended_at = time_now_realtime();
+        r = store_end_queued(commit_group_store(queue->manager->group), job);
+        return MIN(r, 0);
+}
+
+void queue_settle_refused(Queue *queue) {
+        Store *store = commit_group_store(queue->manager->group);
+        int r;
+
+        r = store_group_begin(store);
+        for (const RefusedJob *refused = queue->refused; r >= 0 && refused; refused = refused->next)
+                r = cancel_if_stored(queue, refused->id);
+        if (r >= 0)
+                r = store_group_commit(store);
+        else if (store_group_open(store))
+                store_group_rollback(store);
+        if (r < 0) {
+                (void) log_error_errno(r, "refused jobs can't be cancelled; nothing is dispatched");
+                return;
+        }
+
+        for (RefusedJob *refused; (refused = queue->refused);) {
+                queue->refused = refused->next;
+                free(refused);
+        }
+        dispatcher_resume(queue->manager->dispatcher);
+}
+
+int queue_new(Queue **ret, Manager *manager) {
+        Queue *queue = calloc(1, sizeof(*queue));
+
+        if (!queue)
+                return -ENOMEM;
+        queue->manager = manager;
+        *ret = queue;
+        return 0;
+}
+
+Queue *queue_free(Queue *queue) {
+        if (!queue)
+                return NULL;
+        for (RefusedJob *refused; (refused = queue->refused);) {
+                queue->refused = refused->next;
+                free(refused);
+        }
+        free(queue);
+        return NULL;
+}

@@ -1,0 +1,25 @@
+/* Accepting, showing, cancelling and deleting jobs: what io.atelier.Queue offers, on the store. */
+#pragma once
+
+#include "manager.h"
+
+int queue_new(Queue **ret, Manager *manager);
+Queue *queue_free(Queue *queue);
+DEFINE_CLEANUP(Queue *, queue_free);
+
+/* Each answers the call, now or when it is durable. */
+int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request);
+int queue_watch(Queue *queue, VarlinkCall *call, const char *id);
+int queue_get(Queue *queue, VarlinkCall *call, const char *id);
+int queue_list(Queue *queue, VarlinkCall *call, JobStatus status, const char *after, size_t limit);
+int queue_cancel(Queue *queue, VarlinkCall *call, const char *id, bool remove);
+
+/* The store is open again after a failure: what was refused must not run. Then dispatching resumes. */
+void queue_settle_refused(Queue *queue);
+
+/* Answers the call with io.atelier.Queue.Refused. */
+int queue_refuse(VarlinkCall *call, const Failure *failure);
+int queue_refuse_text(VarlinkCall *call, int status, const char *type, const char *code, const char *message);
+
+#define QUEUE_LIST_MAX 100
+#define QUEUE_LIST_DEFAULT 20

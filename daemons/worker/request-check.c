@@ -1,0 +1,249 @@
+#include "request-check.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/buffer.h"
+#include "base/text.h"
+
+#define SIZE_DIGITS_MAX 5
+#define TYPE_INVALID_REQUEST "invalid_request_error"
+
+/* In the order of AnswerForm. */
+static const char *const answer_names[] = { "url", "b64_json" };
+
+static int refuse(Failure *failure, int status, const char *code, const char *param, const char *format, ...)
+        __attribute__((format(printf, 5, 6)));
+
+static int refuse(Failure *failure, int status, const char *code, const char *param, const char *format, ...) {
+        _cleanup_free_ char *message = NULL;
+        va_list arguments;
+        int length, r;
+
+        va_start(arguments, format);
+        length = vasprintf(&message, format, arguments);
+        va_end(arguments);
+        if (length < 0) {
+                message = NULL;
+                return -ENOMEM;
+        }
+
+        r = failure_set(failure, status, TYPE_INVALID_REQUEST, code, param, message);
+        return r < 0 ? r : REQUEST_INVALID;
+}
+
+/* "'a', 'b' or 'c'" for messages. The caller frees it; NULL when memory is short. */
+static char *list_names(char *const *names) {
+        _cleanup_(buffer_done) Buffer text = {};
+
+        for (size_t i = 0; names && names[i]; i++) {
+                const char *between = i == 0 ? "" : names[i + 1] ? ", " : " or ";
+
+                if (buffer_printf(&text, "%s'%s'", between, names[i]) < 0)
+                        return NULL;
+        }
+        return buffer_take_text(&text);
+}
+
+static bool names_contain(char *const *names, const char *name) {
+        for (; names && *names; names++)
+                if (text_equal(*names, name))
+                        return true;
+        return false;
+}
+
+static int check_name(const JsonValue *request, const char *field, char *const *names, Failure *failure) {
+        const char *value = json_get_string(request, field);
+        _cleanup_free_ char *expected = NULL;
+
+        if (!value || names_contain(names, value))
+                return 0;
+        if (!names || !names[0])
+                return refuse(failure, 400, "unknown_parameter", field, "The model does not take '%s'.", field);
+
+        expected = list_names(names);
+        if (!expected)
+                return -ENOMEM;
+        return refuse(failure, 400, "invalid_value", field, "Invalid value: '%s'. Supported values are: %s.", value,
+                      expected);
+}
+
+bool parse_size(const char *text, unsigned *ret_width, unsigned *ret_height) {
+        unsigned edges[2] = {};
+
+        for (size_t i = 0; i < 2; i++) {
+                size_t digits = 0;
+
+                for (; *text >= '0' && *text <= '9'; text++, digits++)
+                        edges[i] = edges[i] * 10 + (unsigned) (*text - '0');
+                if (digits == 0 || digits > SIZE_DIGITS_MAX || text[-(ptrdiff_t) digits] == '0')
+                        return false;
+                if (i == 0 && *text++ != 'x')
+                        return false;
+        }
+        if (*text)
+                return false;
+
+        *ret_width = edges[0];
+        *ret_height = edges[1];
+        return true;
+}
+
+static bool size_follows_rule(const ModelConf *model, const char *size) {
+        unsigned width, height;
+        int64_t shorter, longer;
+
+        if (!parse_size(size, &width, &height))
+                return false;
+        shorter = MIN(width, height);
+        longer = MAX(width, height);
+        return width % model->edge_multiple == 0 && height % model->edge_multiple == 0 &&
+               shorter >= model->edge_min && longer <= model->edge_max && longer <= shorter * model->ratio_max &&
+               shorter * longer >= model->pixels_min && shorter * longer <= model->pixels_max;
+}
+
+static int check_size(const JsonValue *request, const ModelConf *model, Failure *failure) {
+        const char *size = json_get_string(request, "size");
+
+        if (!size || names_contain(model->sizes, size))
+                return 0;
+        if (!model->free_sizes)
+                return check_name(request, "size", model->sizes, failure);
+        if (size_follows_rule(model, size))
+                return 0;
+
+        return refuse(failure, 400, "invalid_value", "size",
+                      "Invalid size '%s'. %s takes WIDTHxHEIGHT with edges from %lld to %lld in multiples of %lld, "
+                      "%lld to %lld pixels in all, and a ratio of at most %lld:1.",
+                      size, model->name, (long long) model->edge_min, (long long) model->edge_max,
+                      (long long) model->edge_multiple, (long long) model->pixels_min,
+                      (long long) model->pixels_max, (long long) model->ratio_max);
+}
+
+static int check_prompt(const JsonValue *request, const ModelConf *model, Failure *failure) {
+        const char *prompt = json_get_string(request, "prompt");
+        size_t length;
+
+        if (!prompt)
+                return refuse(failure, 400, "missing_required_parameter", "prompt",
+                              "Missing required parameter: 'prompt'.");
+        length = utf8_count(prompt);
+        if (length < PROMPT_CHARS_MIN)
+                return refuse(failure, 400, "string_below_min_length", "prompt",
+                              "Invalid 'prompt': empty string. Expected a string with minimum length %d.",
+                              PROMPT_CHARS_MIN);
+        if (length > (size_t) model->prompt_max)
+                return refuse(failure, 400, "string_above_max_length", "prompt",
+                              "Invalid 'prompt': string too long. Expected at most %lld characters for %s, got %zu.",
+                              (long long) model->prompt_max, model->name, length);
+        return 0;
+}
+
+static int check_integer(const JsonValue *request, const char *field, int64_t min, int64_t max, Failure *failure) {
+        int64_t value;
+
+        if (!json_has(request, field))
+                return 0;
+        value = json_get_integer(request, field, min - 1);
+        if (value >= min && value <= max)
+                return 0;
+        return refuse(failure, 400, "invalid_value", field, "Invalid '%s': expected an integer from %lld to %lld.",
+                      field, (long long) min, (long long) max);
+}
+
+static int check_user(const JsonValue *request, Failure *failure) {
+        const char *user = json_get_string(request, "user");
+
+        if (!user || strlen(user) <= USER_BYTES_MAX)
+                return 0;
+        return refuse(failure, 400, "string_above_max_length", "user",
+                      "Invalid 'user': expected at most %d bytes.", USER_BYTES_MAX);
+}
+
+static char *const none[] = { NULL };
+static char *const styles[] = { (char *) "vivid", (char *) "natural", NULL };
+static char *const backgrounds[] = { (char *) "auto", (char *) "transparent", (char *) "opaque", NULL };
+static char *const moderations[] = { (char *) "auto", (char *) "low", NULL };
+static char *const answers[] = { (char *) "url", (char *) "b64_json", NULL };
+
+static int check_fields(const JsonValue *request, const ModelConf *model, Failure *failure) {
+        int r;
+
+        r = check_name(request, "quality", model->qualities, failure);
+        if (r == 0)
+                r = check_name(request, "style", model->style ? styles : none, failure);
+        if (r == 0)
+                r = check_name(request, "background", model->gpt_fields ? backgrounds : none, failure);
+        if (r == 0)
+                r = check_name(request, "moderation", model->gpt_fields ? moderations : none, failure);
+        if (r == 0)
+                r = check_name(request, "output_format", model->formats, failure);
+        if (r == 0)
+                r = check_name(request, "response_format", answers, failure);
+        if (r != 0 || !json_has(request, "output_compression"))
+                return r;
+
+        if (!model->gpt_fields)
+                return refuse(failure, 400, "unknown_parameter", "output_compression",
+                              "The model does not take 'output_compression'.");
+        return check_integer(request, "output_compression", 0, 100, failure);
+}
+
+static int find_model(const Settings *settings, const JsonValue *request, const ModelConf **ret, Failure *failure) {
+        const char *name = json_get_string(request, "model") ?: settings->worker.default_model;
+
+        *ret = name ? settings_find_model(settings, name) : NULL;
+        if (*ret && settings_model_usable(settings, *ret))
+                return 0;
+        if (!name)
+                return refuse(failure, 400, "missing_required_parameter", "model",
+                              "Missing required parameter: 'model'.");
+        return refuse(failure, 404, "model_not_found", "model",
+                      "The model '%s' does not exist here; GET /v1/models lists what does.", name);
+}
+
+int request_check(const Settings *settings, const JsonValue *request, const ModelConf **ret, Failure *failure) {
+        const ModelConf *model;
+        int r;
+
+        r = find_model(settings, request, &model, failure);
+        if (r == 0)
+                r = check_prompt(request, model, failure);
+        if (r == 0)
+                r = check_integer(request, "n", 1, MIN(model->images_max, settings->worker.images_per_request_max),
+                                  failure);
+        if (r == 0)
+                r = check_size(request, model, failure);
+        if (r == 0)
+                r = check_fields(request, model, failure);
+        if (r == 0)
+                r = check_user(request, failure);
+        if (r == 0)
+                *ret = model;
+        return r;
+}
+
+void request_to_generation(const JsonValue *request, const ModelConf *model, GenerationRequest *ret) {
+        *ret = (GenerationRequest) {
+                .model = model->provider_model ?: model->name,
+                .prompt = json_get_string(request, "prompt"),
+                .n = (unsigned) json_get_integer(request, "n", 1),
+                .size = json_get_string(request, "size") ?: model->default_size,
+                .quality = json_get_string(request, "quality") ?: model->default_quality,
+                .style = json_get_string(request, "style"),
+                .background = json_get_string(request, "background"),
+                .moderation = json_get_string(request, "moderation"),
+                .output_format = json_get_string(request, "output_format"),
+                .user = json_get_string(request, "user"),
+                .output_compression = (int) json_get_integer(request, "output_compression", -1),
+                .send_response_format = model->takes_response_format,
+        };
+
+        if (ret->size)
+                (void) parse_size(ret->size, &ret->width, &ret->height);
+}
+
+const char *request_response_format(const JsonValue *request, const ModelConf *model) {
+        return json_get_string(request, "response_format") ?: answer_names[model->answer];
+}

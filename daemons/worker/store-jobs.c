@@ -1,0 +1,523 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "store-private.h"
+
+/* Runs `operation` within a savepoint of the open group: all of it, or nothing. Some errors end the whole
+ * transaction inside SQLite; the group is then found closed and everyone in it is told. */
+typedef int (*Operation)(Store *store, void *userdata);
+
+static int run_in_savepoint(Store *store, Operation operation, void *userdata) {
+        int r;
+
+        assert(store->group_open);
+
+        r = store_run(store, STATEMENT_SAVEPOINT);
+        if (r < 0)
+                return r;
+
+        r = operation(store, userdata);
+        if (r == 0)
+                return store_run(store, STATEMENT_RELEASE);
+
+        if (sqlite3_get_autocommit(store->database)) {
+                store->group_open = false;
+                return r < 0 ? r : -EIO;
+        }
+        (void) store_run(store, STATEMENT_ROLLBACK_TO);
+        (void) store_run(store, STATEMENT_RELEASE);
+        return r;
+}
+
+static void bind_text(sqlite3_stmt *statement, int index, const char *text) {
+        (void) sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+/* 0 stands for "not yet" in our structs and NULL in the database. */
+static void bind_time(sqlite3_stmt *statement, int index, usec_t time) {
+        if (time > 0)
+                (void) sqlite3_bind_int64(statement, index, (int64_t) time);
+}
+
+static int prepare(Store *store, Statement which, sqlite3_stmt **ret) {
+        *ret = store_statement(store, which);
+        return *ret ? 0 : store_error(store, sqlite3_errcode(store->database));
+}
+
+/* Steps a statement that yields at most one integer. STORE_NOT_FOUND without a row. */
+static int step_integer(Store *store, sqlite3_stmt *statement, int64_t *ret) {
+        int result = sqlite3_step(statement);
+
+        if (result == SQLITE_ROW) {
+                *ret = sqlite3_column_int64(statement, 0);
+                /* RETURNING has done its work with the first row; the next step only confirms it. */
+                result = sqlite3_step(statement);
+                if (result == SQLITE_DONE)
+                        result = SQLITE_ROW;
+        }
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        if (result == SQLITE_DONE)
+                return STORE_NOT_FOUND;
+        return store_error(store, result);
+}
+
+/* ------------------------------------------------------------------ writing */
+
+static int do_submit(Store *store, void *userdata) {
+        Job *job = userdata;
+        sqlite3_stmt *statement;
+        int r;
+
+        r = prepare(store, STATEMENT_SUBMIT, &statement);
+        if (r < 0)
+                return r;
+        bind_text(statement, 1, job->id);
+        bind_text(statement, 2, job->model);
+        bind_text(statement, 3, job->response_format);
+        bind_text(statement, 4, job->request);
+        bind_time(statement, 5, job->created_at);
+        r = store_step(store, statement);
+        if (r < 0)
+                return r;
+        if (sqlite3_changes(store->database) == 0)
+                return STORE_EXISTS;
+
+        job->sequence = sqlite3_last_insert_rowid(store->database);
+        return 0;
+}
+
+int store_submit(Store *store, Job *job) {
+        return run_in_savepoint(store, do_submit, job);
+}
+
+typedef struct AttemptStart {
+        const char *id, *provider, *lease;
+        usec_t now;
+        int64_t number;
+} AttemptStart;
+
+static int do_start_attempt(Store *store, void *userdata) {
+        AttemptStart *start = userdata;
+        sqlite3_stmt *statement;
+        int64_t sequence;
+        int r;
+
+        r = prepare(store, STATEMENT_START_JOB, &statement);
+        if (r < 0)
+                return r;
+        bind_text(statement, 1, start->id);
+        bind_text(statement, 2, start->lease);
+        bind_time(statement, 3, start->now);
+        r = step_integer(store, statement, &sequence);
+        if (r != 0)
+                return r == STORE_NOT_FOUND ? STORE_WRONG_STATE : r;
+
+        r = prepare(store, STATEMENT_ADD_ATTEMPT, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_int64(statement, 1, sequence);
+        bind_text(statement, 2, start->provider);
+        bind_time(statement, 3, start->now);
+        return step_integer(store, statement, &start->number);
+}
+
+int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
+                        int64_t *ret_number) {
+        AttemptStart start = { id, provider, lease, now, 0 };
+        int r;
+
+        r = run_in_savepoint(store, do_start_attempt, &start);
+        if (r == 0)
+                *ret_number = start.number;
+        return r;
+}
+
+static int add_images(Store *store, const Job *job, int64_t sequence) {
+        int r;
+
+        for (size_t i = 0; i < job->n_images; i++) {
+                const JobImage *image = &job->images[i];
+                sqlite3_stmt *statement;
+
+                r = prepare(store, STATEMENT_ADD_IMAGE, &statement);
+                if (r < 0)
+                        return r;
+                (void) sqlite3_bind_int64(statement, 1, sequence);
+                (void) sqlite3_bind_int64(statement, 2, (int64_t) i);
+                bind_text(statement, 3, image->facts.sha256);
+                bind_text(statement, 4, image_format_name(image->facts.format));
+                (void) sqlite3_bind_int64(statement, 5, image->facts.width);
+                (void) sqlite3_bind_int64(statement, 6, image->facts.height);
+                (void) sqlite3_bind_int64(statement, 7, (int64_t) image->facts.size_bytes);
+                bind_text(statement, 8, image->revised_prompt);
+                r = store_step(store, statement);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int end_last_attempt(Store *store, const Job *job, int64_t sequence) {
+        const Attempt *attempt = &job->attempts[job->n_attempts - 1];
+        sqlite3_stmt *statement;
+        int r;
+
+        r = prepare(store, STATEMENT_END_ATTEMPT, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_int64(statement, 1, sequence);
+        (void) sqlite3_bind_int64(statement, 2, attempt->number);
+        (void) sqlite3_bind_int64(statement, 3, attempt->outcome);
+        bind_time(statement, 4, attempt->ended_at);
+        bind_text(statement, 5, attempt->provider_request_id);
+        bind_text(statement, 6, attempt->cause);
+        return store_step(store, statement);
+}
+
+static int format_optional(const JsonValue *value, char **ret) {
+        *ret = value ? json_format(value) : NULL;
+        return value && !*ret ? -ENOMEM : 0;
+}
+
+static int format_failure(const Job *job, char **ret) {
+        _cleanup_(json_freep) JsonValue *value = NULL;
+
+        *ret = NULL;
+        if (job->failure.status == 0)
+                return 0;
+        value = failure_to_json(&job->failure);
+        return value ? format_optional(value, ret) : -ENOMEM;
+}
+
+static int do_end_attempt(Store *store, void *userdata) {
+        _cleanup_free_ char *usage = NULL, *reply = NULL, *failure = NULL;
+        const Job *job = userdata;
+        sqlite3_stmt *statement;
+        int64_t sequence;
+        int r;
+
+        r = format_optional(job->usage, &usage);
+        if (r >= 0)
+                r = format_optional(job->reply, &reply);
+        if (r >= 0)
+                r = format_failure(job, &failure);
+        if (r >= 0)
+                r = prepare(store, STATEMENT_END_JOB, &statement);
+        if (r < 0)
+                return r;
+
+        bind_text(statement, 1, job->id);
+        (void) sqlite3_bind_int64(statement, 2, job->status);
+        bind_time(statement, 3, job->ended_at);
+        bind_text(statement, 4, usage);
+        bind_text(statement, 5, reply);
+        bind_text(statement, 6, failure);
+        r = step_integer(store, statement, &sequence);
+        if (r != 0)
+                return r == STORE_NOT_FOUND ? STORE_WRONG_STATE : r;
+
+        r = end_last_attempt(store, job, sequence);
+        if (r < 0)
+                return r;
+        return add_images(store, job, sequence);
+}
+
+int store_end_attempt(Store *store, const Job *job) {
+        assert(job->n_attempts > 0 && job->status != JOB_IN_PROGRESS);
+
+        return run_in_savepoint(store, do_end_attempt, (void *) job);
+}
+
+static int do_end_queued(Store *store, void *userdata) {
+        _cleanup_free_ char *failure = NULL;
+        const Job *job = userdata;
+        sqlite3_stmt *statement;
+        int r;
+
+        r = format_failure(job, &failure);
+        if (r >= 0)
+                r = prepare(store, STATEMENT_END_QUEUED, &statement);
+        if (r < 0)
+                return r;
+        bind_text(statement, 1, job->id);
+        (void) sqlite3_bind_int64(statement, 2, job->status);
+        bind_time(statement, 3, job->ended_at);
+        bind_text(statement, 4, failure);
+        r = store_step(store, statement);
+        if (r < 0)
+                return r;
+        return sqlite3_changes(store->database) == 0 ? STORE_WRONG_STATE : 0;
+}
+
+int store_end_queued(Store *store, const Job *job) {
+        assert(job_status_ended(job->status));
+
+        return run_in_savepoint(store, do_end_queued, (void *) job);
+}
+
+static int do_delete(Store *store, void *userdata) {
+        const char *id = userdata;
+        sqlite3_stmt *statement;
+        int64_t status;
+        int r;
+
+        r = prepare(store, STATEMENT_GET_STATUS, &statement);
+        if (r < 0)
+                return r;
+        bind_text(statement, 1, id);
+        r = step_integer(store, statement, &status);
+        if (r != 0)
+                return r;
+        if (!job_status_ended((JobStatus) status))
+                return STORE_WRONG_STATE;
+
+        r = prepare(store, STATEMENT_DELETE, &statement);
+        if (r < 0)
+                return r;
+        bind_text(statement, 1, id);
+        return store_step(store, statement);
+}
+
+int store_delete(Store *store, const char *id) {
+        return run_in_savepoint(store, do_delete, (void *) id);
+}
+
+/* ------------------------------------------------------------------ reading */
+
+static int column_text(sqlite3_stmt *statement, int column, char **ret) {
+        const char *text = (const char *) sqlite3_column_text(statement, column);
+
+        *ret = text ? strdup(text) : NULL;
+        return text && !*ret ? -ENOMEM : 0;
+}
+
+static int column_json(sqlite3_stmt *statement, int column, JsonValue **ret) {
+        const char *text = (const char *) sqlite3_column_text(statement, column);
+
+        return text ? json_parse(text, strlen(text), ret, NULL) : 0;
+}
+
+static int column_failure(sqlite3_stmt *statement, int column, Failure *failure) {
+        _cleanup_(json_freep) JsonValue *value = NULL;
+        int r;
+
+        r = column_json(statement, column, &value);
+        if (r < 0 || !value)
+                return r;
+        return failure_from_json(failure, value);
+}
+
+static int read_attempt(sqlite3_stmt *statement, Attempt *attempt) {
+        int r;
+
+        attempt->number = sqlite3_column_int64(statement, 0);
+        attempt->outcome = (AttemptOutcome) sqlite3_column_int(statement, 2);
+        attempt->started_at = (usec_t) sqlite3_column_int64(statement, 3);
+        attempt->ended_at = (usec_t) sqlite3_column_int64(statement, 4);
+        r = column_text(statement, 1, &attempt->provider);
+        if (r >= 0)
+                r = column_text(statement, 5, &attempt->provider_request_id);
+        if (r >= 0)
+                r = column_text(statement, 6, &attempt->cause);
+        return r;
+}
+
+static int read_image(sqlite3_stmt *statement, JobImage *image) {
+        const char *sha256 = (const char *) sqlite3_column_text(statement, 0);
+
+        if (!sha256 || !sha256_text_valid(sha256))
+                return -EUCLEAN;
+        (void) memcpy(image->facts.sha256, sha256, SHA256_TEXT_MAX);
+        image->facts.format = image_format_from_name((const char *) sqlite3_column_text(statement, 1));
+        image->facts.width = (unsigned) sqlite3_column_int(statement, 2);
+        image->facts.height = (unsigned) sqlite3_column_int(statement, 3);
+        image->facts.size_bytes = (uint64_t) sqlite3_column_int64(statement, 4);
+        return column_text(statement, 5, &image->revised_prompt);
+}
+
+/* Reads all rows that belong to a job into an array that grows. */
+#define READ_ROWS(store, which, job, array, count, read_row) ({ \
+        sqlite3_stmt *_statement; \
+        int _result, _r = prepare(store, which, &_statement); \
+        if (_r >= 0) { \
+                (void) sqlite3_bind_int64(_statement, 1, (job)->sequence); \
+                while (_r >= 0 && (_result = sqlite3_step(_statement)) == SQLITE_ROW) { \
+                        typeof(array) _more = reallocarray(array, (count) + 1, sizeof(*(array))); \
+                        if (!_more) { \
+                                _r = -ENOMEM; \
+                                break; \
+                        } \
+                        (array) = _more; \
+                        (array)[(count)] = (typeof(*(array))) {}; \
+                        _r = read_row(_statement, &(array)[(count)++]); \
+                } \
+                if (_r >= 0) \
+                        _r = store_error(store, _result); \
+                (void) sqlite3_reset(_statement); \
+        } \
+        _r; \
+})
+
+/* Reads the job at the row of a statement with the columns of STATEMENT_GET. */
+static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
+        _cleanup_(job_freep) Job *job = NULL;
+        const char *id = (const char *) sqlite3_column_text(statement, 0);
+        int r;
+
+        job = calloc(1, sizeof(*job));
+        if (!job)
+                return -ENOMEM;
+        if (!id || strlen(id) >= sizeof(job->id))
+                return -EUCLEAN;
+        (void) strcpy(job->id, id);
+        job->sequence = sqlite3_column_int64(statement, 1);
+        job->status = (JobStatus) sqlite3_column_int(statement, 2);
+        job->created_at = (usec_t) sqlite3_column_int64(statement, 6);
+        job->started_at = (usec_t) sqlite3_column_int64(statement, 7);
+        job->ended_at = (usec_t) sqlite3_column_int64(statement, 8);
+
+        r = column_text(statement, 3, &job->model);
+        if (r >= 0)
+                r = column_text(statement, 4, &job->response_format);
+        if (r >= 0)
+                r = column_text(statement, 5, &job->request);
+        if (r >= 0)
+                r = column_json(statement, 9, &job->usage);
+        if (r >= 0)
+                r = column_json(statement, 10, &job->reply);
+        if (r >= 0)
+                r = column_failure(statement, 11, &job->failure);
+        if (r >= 0)
+                r = READ_ROWS(store, STATEMENT_GET_ATTEMPTS, job, job->attempts, job->n_attempts, read_attempt);
+        if (r >= 0)
+                r = READ_ROWS(store, STATEMENT_GET_IMAGES, job, job->images, job->n_images, read_image);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(job);
+        return 0;
+}
+
+int store_get(Store *store, const char *id, Job **ret) {
+        sqlite3_stmt *statement;
+        int result, r;
+
+        r = prepare(store, STATEMENT_GET, &statement);
+        if (r < 0)
+                return r;
+        bind_text(statement, 1, id);
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW)
+                r = read_job(store, statement, ret);
+        else if (result == SQLITE_DONE)
+                r = STORE_NOT_FOUND;
+        else
+                r = store_error(store, result);
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        return r;
+}
+
+int store_list_waiting(Store *store, int64_t after, WaitingJob *jobs, size_t limit) {
+        sqlite3_stmt *statement;
+        size_t count = 0;
+        int result, r;
+
+        r = prepare(store, STATEMENT_LIST_WAITING, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_int64(statement, 1, after);
+        (void) sqlite3_bind_int64(statement, 2, (int64_t) limit);
+        while (count < limit && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+                WaitingJob *job = &jobs[count++];
+
+                (void) snprintf(job->id, sizeof(job->id), "%s", sqlite3_column_text(statement, 0));
+                (void) snprintf(job->model, sizeof(job->model), "%s", sqlite3_column_text(statement, 2));
+                job->sequence = sqlite3_column_int64(statement, 1);
+        }
+        if (count < limit)
+                r = store_error(store, result);
+        (void) sqlite3_reset(statement);
+        return r < 0 ? r : (int) count;
+}
+
+int store_list(Store *store, JobStatus status, const char *after, size_t limit, Job ***ret, size_t *ret_count) {
+        sqlite3_stmt *statement;
+        Job **jobs;
+        size_t count = 0;
+        int result = SQLITE_DONE, r;
+
+        jobs = calloc(limit + 1, sizeof(*jobs));
+        if (!jobs)
+                return -ENOMEM;
+        r = prepare(store, STATEMENT_LIST, &statement);
+        if (r >= 0) {
+                (void) sqlite3_bind_int(statement, 1, status);
+                bind_text(statement, 2, after);
+                (void) sqlite3_bind_int64(statement, 3, (int64_t) limit);
+                while (r >= 0 && count < limit && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+                        r = read_job(store, statement, &jobs[count]);
+                        if (r >= 0)
+                                count++;
+                }
+                if (r >= 0)
+                        r = store_error(store, result);
+                (void) sqlite3_reset(statement);
+                (void) sqlite3_clear_bindings(statement);
+        }
+        if (r < 0) {
+                while (count > 0)
+                        (void) job_free(jobs[--count]);
+                free(jobs);
+                return r;
+        }
+
+        *ret = jobs;
+        *ret_count = count;
+        return 0;
+}
+
+int store_next_orphan(Store *store, const char *lease, Job **ret) {
+        char id[JOB_ID_MAX] = "";
+        sqlite3_stmt *statement;
+        int result, r;
+
+        r = prepare(store, STATEMENT_NEXT_ORPHAN, &statement);
+        if (r < 0)
+                return r;
+        bind_text(statement, 1, lease);
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW)
+                (void) snprintf(id, sizeof(id), "%s", sqlite3_column_text(statement, 0));
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        if (result == SQLITE_DONE)
+                return STORE_NOT_FOUND;
+        if (result != SQLITE_ROW)
+                return store_error(store, result);
+        return store_get(store, id, ret);
+}
+
+int store_image_uses(Store *store, const char *sha256, ImageFormat format, int64_t *ret) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = prepare(store, STATEMENT_IMAGE_USES, &statement);
+        if (r < 0)
+                return r;
+        bind_text(statement, 1, sha256);
+        bind_text(statement, 2, image_format_name(format));
+        return step_integer(store, statement, ret);
+}
+
+int store_count_waiting(Store *store, int64_t *ret) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = prepare(store, STATEMENT_COUNT_WAITING, &statement);
+        if (r < 0)
+                return r;
+        return step_integer(store, statement, ret);
+}

@@ -1,0 +1,256 @@
+#include "store-private.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "store-schema.h"
+
+#define CACHE_KIB 4096          /* of pages; the rest is the kernel's page cache */
+#define WAL_CHECKPOINT_PAGES 4000
+
+static const char *const statement_texts[_STATEMENTS] = {
+        [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+        [STATEMENT_COMMIT] = "COMMIT",
+        [STATEMENT_ROLLBACK] = "ROLLBACK",
+        [STATEMENT_SAVEPOINT] = "SAVEPOINT operation",
+        [STATEMENT_RELEASE] = "RELEASE operation",
+        [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
+        [STATEMENT_SUBMIT] =
+                "INSERT INTO job (id, status, model, response_format, request, created_at) "
+                "VALUES (?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+        [STATEMENT_START_JOB] =
+                "UPDATE job SET status = 1, lease = ?2, started_at = coalesce(started_at, ?3) "
+                "WHERE id = ?1 AND status = 0 RETURNING sequence",
+        [STATEMENT_ADD_ATTEMPT] =
+                "INSERT INTO attempt (job, number, provider, outcome, started_at) "
+                "VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE job = ?1), ?2, 0, ?3) "
+                "RETURNING number",
+        [STATEMENT_END_JOB] =
+                "UPDATE job SET status = ?2, ended_at = ?3, usage = ?4, reply = ?5, failure = ?6, lease = NULL "
+                "WHERE id = ?1 AND status = 1 RETURNING sequence",
+        [STATEMENT_END_ATTEMPT] =
+                "UPDATE attempt SET outcome = ?3, ended_at = ?4, provider_request_id = ?5, cause = ?6 "
+                "WHERE job = ?1 AND number = ?2",
+        [STATEMENT_ADD_IMAGE] =
+                "INSERT INTO image (job, number, sha256, format, width, height, size_bytes, revised_prompt) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        [STATEMENT_END_QUEUED] =
+                "UPDATE job SET status = ?2, ended_at = ?3, failure = ?4 WHERE id = ?1 AND status = 0",
+        [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1",
+        [STATEMENT_GET] =
+                "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
+                "usage, reply, failure FROM job WHERE id = ?1",
+        [STATEMENT_GET_STATUS] = "SELECT status FROM job WHERE id = ?1",
+        [STATEMENT_GET_ATTEMPTS] =
+                "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause "
+                "FROM attempt WHERE job = ?1 ORDER BY number",
+        [STATEMENT_GET_IMAGES] =
+                "SELECT sha256, format, width, height, size_bytes, revised_prompt "
+                "FROM image WHERE job = ?1 ORDER BY number",
+        [STATEMENT_LIST_WAITING] =
+                "SELECT id, sequence, model FROM job WHERE status = 0 AND sequence > ?1 ORDER BY sequence LIMIT ?2",
+        [STATEMENT_LIST] =
+                "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
+                "usage, reply, failure FROM job WHERE (?1 < 0 OR status = ?1) "
+                "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2), 9223372036854775807) "
+                "ORDER BY sequence DESC LIMIT ?3",
+        [STATEMENT_NEXT_ORPHAN] =
+                "SELECT id FROM job WHERE status = 1 AND lease IS NOT ?1 ORDER BY sequence LIMIT 1",
+        [STATEMENT_IMAGE_USES] = "SELECT count(*) FROM image WHERE sha256 = ?1 AND format = ?2",
+        [STATEMENT_COUNT_WAITING] = "SELECT count(*) FROM job WHERE status = 0",
+};
+
+int store_error(const Store *store, int result) {
+        switch (result & 0xff) {
+        case SQLITE_OK:
+        case SQLITE_ROW:
+        case SQLITE_DONE:
+                return 0;
+        case SQLITE_NOMEM:
+                return -ENOMEM;
+        case SQLITE_FULL:
+                return -ENOSPC;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+                return -EUCLEAN;
+        case SQLITE_PERM:
+        case SQLITE_READONLY:
+        case SQLITE_CANTOPEN:
+                return -EACCES;
+        case SQLITE_IOERR:
+                /* The reason lies in the system call; a disk that is full shows up here as well. */
+                return store && store->database && sqlite3_system_errno(store->database) == ENOSPC ? -ENOSPC : -EIO;
+        default:
+                return -EIO;
+        }
+}
+
+sqlite3_stmt *store_statement(Store *store, Statement statement) {
+        sqlite3_stmt **slot = &store->statements[statement];
+
+        if (!*slot &&
+            sqlite3_prepare_v3(store->database, statement_texts[statement], -1, SQLITE_PREPARE_PERSISTENT, slot,
+                               NULL) != SQLITE_OK)
+                return NULL;
+        return *slot;
+}
+
+int store_step(Store *store, sqlite3_stmt *statement) {
+        int result = sqlite3_step(statement);
+
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        return store_error(store, result);
+}
+
+int store_run(Store *store, Statement statement) {
+        sqlite3_stmt *prepared = store_statement(store, statement);
+
+        if (!prepared)
+                return store_error(store, sqlite3_errcode(store->database));
+        return store_step(store, prepared);
+}
+
+static int execute(Store *store, const char *text) {
+        return store_error(store, sqlite3_exec(store->database, text, NULL, NULL, NULL));
+}
+
+static int get_pragma(Store *store, const char *text, int *ret) {
+        sqlite3_stmt *statement;
+        int result;
+
+        result = sqlite3_prepare_v2(store->database, text, -1, &statement, NULL);
+        if (result != SQLITE_OK)
+                return store_error(store, result);
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW)
+                *ret = sqlite3_column_int(statement, 0);
+        (void) sqlite3_finalize(statement);
+        return store_error(store, result);
+}
+
+static int migrate_one(Store *store, int version) {
+        char text[64];
+        int r;
+
+        r = execute(store, "BEGIN IMMEDIATE");
+        if (r < 0)
+                return r;
+
+        (void) snprintf(text, sizeof(text), "PRAGMA user_version = %d", version + 1);
+        r = execute(store, store_migrations[version]);
+        if (r >= 0)
+                r = execute(store, text);
+        if (r >= 0)
+                r = execute(store, "COMMIT");
+        if (r < 0)
+                (void) execute(store, "ROLLBACK");
+        return r;
+}
+
+static int migrate(Store *store) {
+        int version = 0, application = 0;
+        char text[64];
+        int r;
+
+        r = get_pragma(store, "PRAGMA user_version", &version);
+        if (r >= 0)
+                r = get_pragma(store, "PRAGMA application_id", &application);
+        if (r < 0)
+                return r;
+        if (version > store_version)
+                return -EPROTONOSUPPORT;
+        if (version > 0 && application != STORE_APPLICATION_ID)
+                return -EUCLEAN;
+
+        if (version == 0) {
+                (void) snprintf(text, sizeof(text), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
+                r = execute(store, text);
+        }
+        for (; r >= 0 && version < store_version; version++)
+                r = migrate_one(store, version);
+        return r;
+}
+
+static int configure(Store *store) {
+        char text[256];
+
+        (void) snprintf(text, sizeof(text),
+                        "PRAGMA locking_mode = EXCLUSIVE;"  /* one writer: no shared-memory file, no lock calls */
+                        "PRAGMA journal_mode = WAL;"
+                        "PRAGMA synchronous = FULL;"
+                        "PRAGMA foreign_keys = ON;"
+                        "PRAGMA temp_store = MEMORY;"
+                        "PRAGMA cache_size = -%d;"
+                        "PRAGMA wal_autocheckpoint = %d;",
+                        CACHE_KIB, WAL_CHECKPOINT_PAGES);
+        return execute(store, text);
+}
+
+int store_open(Store **ret, const char *path) {
+        _cleanup_(store_freep) Store *store = NULL;
+        int result, r;
+
+        store = calloc(1, sizeof(*store));
+        if (!store)
+                return -ENOMEM;
+
+        result = sqlite3_open_v2(path, &store->database,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                                 SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, NULL);
+        if (result != SQLITE_OK)
+                return store_error(store, result);
+
+        r = configure(store);
+        if (r >= 0)
+                r = migrate(store);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(store);
+        return 0;
+}
+
+Store *store_free(Store *store) {
+        if (!store)
+                return NULL;
+
+        for (size_t i = 0; i < _STATEMENTS; i++)
+                (void) sqlite3_finalize(store->statements[i]);
+        (void) sqlite3_close(store->database);
+        free(store);
+        return NULL;
+}
+
+int store_group_begin(Store *store) {
+        int r;
+
+        assert(!store->group_open);
+
+        r = store_run(store, STATEMENT_BEGIN);
+        if (r >= 0)
+                store->group_open = true;
+        return r;
+}
+
+int store_group_commit(Store *store) {
+        int r;
+
+        assert(store->group_open);
+
+        r = store_run(store, STATEMENT_COMMIT);
+        if (r < 0)
+                store_group_rollback(store);
+        store->group_open = false;
+        return r;
+}
+
+void store_group_rollback(Store *store) {
+        if (!sqlite3_get_autocommit(store->database))
+                (void) store_run(store, STATEMENT_ROLLBACK);
+        store->group_open = false;
+}
+
+bool store_group_open(const Store *store) {
+        return store->group_open;
+}

@@ -1,0 +1,74 @@
+/* The durable state of the worker: jobs, attempts and the images that jobs use.
+ *
+ * Every operation is one call that a transaction carries out whole; this header is the seam behind which another
+ * store could stand. The worker is the only writer. Writing operations stand inside a group (store_group_begin() …
+ * store_group_commit()), each within its own savepoint: one that fails leaves the others of its group untouched, and
+ * all of a group share one fsync. Nothing counts before the commit has returned 0.
+ *
+ * After a failed commit nothing that SQLite holds in memory is trusted: the caller frees the store, opens it again,
+ * and asks what is there (an fsync that failed may still have reached the disk).
+ *
+ * Errors: -ENOSPC (disk full; the store goes on), -EIO, -ENOMEM, -EUCLEAN (not our database, or damaged),
+ * -EPROTONOSUPPORT (made by a newer version). */
+#pragma once
+
+#include "base/macro.h"
+#include "job.h"
+
+typedef struct Store Store;
+
+enum {
+        STORE_EXISTS = 1,      /* submit: a job of that id is there already */
+        STORE_NOT_FOUND,
+        STORE_WRONG_STATE,     /* the job is not in the state that the operation needs */
+};
+
+/* Opens or creates NAME in the folder, brings its schema to the current version, checks it. */
+int store_open(Store **ret, const char *path);
+Store *store_free(Store *store);
+DEFINE_CLEANUP(Store *, store_free);
+
+/* Groups. */
+int store_group_begin(Store *store);
+int store_group_commit(Store *store);
+void store_group_rollback(Store *store);
+bool store_group_open(const Store *store);
+
+/* Stores a queued job and sets job->sequence. STORE_EXISTS. */
+int store_submit(Store *store, Job *job);
+
+/* queued → in_progress, leased to `lease`, with a new attempt; its number is returned. STORE_WRONG_STATE. */
+int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
+                        int64_t *ret_number);
+
+/* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again. Images,
+ * usage, reply and failure are taken from `job`, the attempt's facts from its last attempt. */
+int store_end_attempt(Store *store, const Job *job);
+
+/* queued → cancelled or failed (job->failure). */
+int store_end_queued(Store *store, const Job *job);
+
+/* Removes an ended job. STORE_NOT_FOUND, STORE_WRONG_STATE. */
+int store_delete(Store *store, const char *id);
+
+/* Reading. */
+int store_get(Store *store, const char *id, Job **ret);                       /* STORE_NOT_FOUND */
+
+/* Waiting jobs in their order, up to `limit`, behind sequence `after`. Returns their number. */
+typedef struct WaitingJob {
+        char id[JOB_ID_MAX];
+        char model[MODEL_NAME_MAX];
+        int64_t sequence;
+} WaitingJob;
+int store_list_waiting(Store *store, int64_t after, WaitingJob *jobs, size_t limit);
+
+/* Newest first; status JOB_STATUS_INVALID = any; after NULL = from the newest. Each job in full. */
+int store_list(Store *store, JobStatus status, const char *after, size_t limit, Job ***ret, size_t *ret_count);
+
+/* The next job in progress that is leased to somebody else than `lease`: its holder has died. STORE_NOT_FOUND. */
+int store_next_orphan(Store *store, const char *lease, Job **ret);
+
+/* Jobs that use the image. */
+int store_image_uses(Store *store, const char *sha256, ImageFormat format, int64_t *ret);
+
+int store_count_waiting(Store *store, int64_t *ret);

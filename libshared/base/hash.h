@@ -1,0 +1,29 @@
+/* SHA-256 (FIPS 180-4) and comparisons that take the same time whatever differs. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+
+#define SHA256_BYTES 32
+#define SHA256_TEXT_MAX (2 * SHA256_BYTES + 1)  /* lower-case hexadecimal and NUL */
+
+typedef struct Sha256 Sha256;
+
+int sha256_new(Sha256 **ret);
+Sha256 *sha256_free(Sha256 *hash);
+DEFINE_CLEANUP(Sha256 *, sha256_free);
+
+int sha256_add(Sha256 *hash, const void *data, size_t size);
+
+/* Ends the computation; the object starts afresh. */
+int sha256_finish(Sha256 *hash, char text[static SHA256_TEXT_MAX]);
+
+/* All at once. */
+int sha256_text(const void *data, size_t size, char text[static SHA256_TEXT_MAX]);
+
+/* True for 64 lower-case hexadecimal digits and nothing else. */
+bool sha256_text_valid(const char *text);
+
+bool memory_equal_constant_time(const void *a, const void *b, size_t size);

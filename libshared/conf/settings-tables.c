@@ -1,0 +1,183 @@
+#include "conf/settings-tables.h"
+
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define FIELD(type, member) .offset = offsetof(type, member)
+#define RANGE(low, high) .min = (low), .max = (high)
+
+static const char *const environment_names[] = { "development", "staging", "production", NULL };
+
+/* In the order of syslog's levels. */
+static const char *const log_level_names[] = {
+        "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug", NULL,
+};
+
+static const char *const provider_kind_names[] = { "sandbox", "openai", NULL };
+static const char *const answer_names[] = { "url", "b64_json", NULL };
+
+static const ConfSetting provider_settings[] = {
+        { "name", CONF_STRING, FIELD(ProviderConf, name), RANGE(1, 64),
+          .help = "Name by which models and messages call the provider." },
+        { "kind", CONF_ENUM, FIELD(ProviderConf, kind), .values = provider_kind_names, .fallback = "openai",
+          .help = "What it speaks: the sandbox draws pictures itself, openai is OpenAI or a server that speaks "
+                  "alike." },
+        { "environments", CONF_FLAGS, FIELD(ProviderConf, environments), .values = environment_names,
+          .fallback = "development, staging, production",
+          .help = "Environments in which the provider is used; elsewhere its models do not exist." },
+        { "base_url", CONF_URL, FIELD(ProviderConf, base_url),
+          .help = "What comes before /images/generations; needed by the kind openai." },
+        { "key", CONF_SECRET, FIELD(ProviderConf, key),
+          .help = "Where the worker finds the API key; none is sent while unset, and the variable NAME_API_KEY "
+                  "wins." },
+        { "connect_timeout", CONF_DURATION, FIELD(ProviderConf, connect_timeout),
+          RANGE(USEC_PER_MSEC, 5 * USEC_PER_MINUTE), .fallback = "5s",
+          .help = "How long connecting may take; an attempt that ends here was not sent and is made again." },
+        { "timeout", CONF_DURATION, FIELD(ProviderConf, timeout), RANGE(USEC_PER_MSEC, USEC_PER_HOUR),
+          .fallback = "5min", .help = "How long one attempt may take." },
+        { "retry_unknown", CONF_BOOL, FIELD(ProviderConf, retry_unknown), .fallback = "false",
+          .help = "Whether an attempt that may have been paid for without an answer is made again." },
+        { "concurrency", CONF_INTEGER, FIELD(ProviderConf, concurrency), RANGE(1, 1024), .fallback = "8",
+          .help = "Generations in progress at the provider at a time." },
+        { "delay", CONF_DURATION, FIELD(ProviderConf, delay), RANGE(0, 10 * USEC_PER_MINUTE), .fallback = "0",
+          .help = "How long a picture of the sandbox takes." },
+        {},
+};
+
+static const ConfSetting model_settings[] = {
+        { "name", CONF_STRING, FIELD(ModelConf, name), RANGE(1, 128),
+          .help = "Name by which clients call the model." },
+        { "provider", CONF_STRING, FIELD(ModelConf, provider), RANGE(1, 64),
+          .help = "Name of the provider that has it." },
+        { "provider_model", CONF_STRING, FIELD(ModelConf, provider_model), RANGE(1, 128),
+          .help = "The model's name there; the same name while unset." },
+        { "sizes", CONF_STRINGS, FIELD(ModelConf, sizes), .help = "Sizes it takes: WIDTHxHEIGHT or auto." },
+        { "free_sizes", CONF_BOOL, FIELD(ModelConf, free_sizes), .fallback = "false",
+          .help = "Whether it also takes every size that keeps the rule of the next six settings." },
+        { "edge_multiple", CONF_INTEGER, FIELD(ModelConf, edge_multiple), RANGE(1, 1024), .fallback = "16",
+          .help = "Both edges are multiples of this many pixels." },
+        { "edge_min", CONF_INTEGER, FIELD(ModelConf, edge_min), RANGE(1, 16384), .fallback = "16",
+          .help = "Shortest edge in pixels." },
+        { "edge_max", CONF_INTEGER, FIELD(ModelConf, edge_max), RANGE(1, 16384), .fallback = "3840",
+          .help = "Longest edge in pixels." },
+        { "pixels_min", CONF_INTEGER, FIELD(ModelConf, pixels_min), RANGE(1, 16384 * 16384), .fallback = "1",
+          .help = "Fewest pixels of a picture." },
+        { "pixels_max", CONF_INTEGER, FIELD(ModelConf, pixels_max), RANGE(1, 16384 * 16384), .fallback = "8294400",
+          .help = "Most pixels of a picture." },
+        { "ratio_max", CONF_INTEGER, FIELD(ModelConf, ratio_max), RANGE(1, 16384), .fallback = "3",
+          .help = "How many times longer than the other one edge may be." },
+        { "qualities", CONF_STRINGS, FIELD(ModelConf, qualities), .help = "Values of quality it takes." },
+        { "formats", CONF_STRINGS, FIELD(ModelConf, formats),
+          .help = "Values of output_format it takes; the field is refused while empty." },
+        { "default_size", CONF_STRING, FIELD(ModelConf, default_size), RANGE(1, 32),
+          .help = "Size that is sent when a request names none; nothing is sent while unset." },
+        { "default_quality", CONF_STRING, FIELD(ModelConf, default_quality), RANGE(1, 32),
+          .help = "Quality that is sent when a request names none; nothing is sent while unset." },
+        { "images_max", CONF_INTEGER, FIELD(ModelConf, images_max), RANGE(1, 100), .fallback = "10",
+          .help = "Images of one request (n)." },
+        { "prompt_max", CONF_INTEGER, FIELD(ModelConf, prompt_max), RANGE(1, 1000000), .fallback = "32000",
+          .help = "Characters of a prompt." },
+        { "answer", CONF_ENUM, FIELD(ModelConf, answer), .values = answer_names, .fallback = "b64_json",
+          .help = "How images are answered when a request names no response_format." },
+        { "takes_response_format", CONF_BOOL, FIELD(ModelConf, takes_response_format), .fallback = "false",
+          .help = "Whether the provider takes response_format; clients may always send it." },
+        { "gpt_fields", CONF_BOOL, FIELD(ModelConf, gpt_fields), .fallback = "false",
+          .help = "Whether it takes background, moderation, output_format and output_compression." },
+        { "style", CONF_BOOL, FIELD(ModelConf, style), .fallback = "false", .help = "Whether it takes style." },
+        { "owned_by", CONF_STRING, FIELD(ModelConf, owned_by), RANGE(1, 64), .fallback = "atelier",
+          .help = "Owner shown in the list of models." },
+        { "created", CONF_INTEGER, FIELD(ModelConf, created), RANGE(0, INT64_C(1) << 53), .fallback = "0",
+          .help = "When the model was created, in seconds since 1970." },
+        {},
+};
+
+const ConfTable provider_table = { "providers", provider_settings, sizeof(ProviderConf) };
+const ConfTable model_table = { "models", model_settings, sizeof(ModelConf) };
+
+static const ConfSetting common_settings[] = {
+        { "environment", CONF_ENUM, FIELD(CommonSettings, environment), "ENV_NAME", .values = environment_names,
+          .fallback = "development", .help = "Chooses the presets of other settings." },
+        { "debug", CONF_BOOL, FIELD(CommonSettings, debug), "DEBUG", .fallback = "false",
+          .help = "Sets log_level to debug, whatever else it says." },
+        { "log_level", CONF_ENUM, FIELD(CommonSettings, log_level), "LOG_LEVEL", .values = log_level_names,
+          .presets = { "debug", "info", "warning" }, .help = "The least urgent records that are logged." },
+        { "trust_loopback", CONF_BOOL, FIELD(CommonSettings, trust_loopback), .fallback = "false",
+          .help = "Whether TCP clients on this host may spend money where a paid provider is configured." },
+        { "providers", CONF_GROUPS, FIELD(CommonSettings, providers), .max = 64, .table = &provider_table,
+          .help = "Who makes images." },
+        { "models", CONF_GROUPS, FIELD(CommonSettings, models), .max = 256, .table = &model_table,
+          .help = "What clients may ask for." },
+        {},
+};
+
+#define TIMEOUT_MIN ((int64_t) USEC_PER_MSEC)
+#define IDLE_HELP "Exit after so long without work; the sockets stay and start the daemon again."
+#define DRAIN_HELP "How long work in progress may take when the daemon is stopped."
+#define LIFETIME_SETTINGS(type) \
+        { "idle_timeout", CONF_DURATION, FIELD(type, idle_timeout), RANGE(TIMEOUT_MIN, 365 * (int64_t) USEC_PER_DAY), \
+          .fallback = "60s", .help = IDLE_HELP }, \
+        { "drain_timeout", CONF_DURATION, FIELD(type, drain_timeout), RANGE(TIMEOUT_MIN, (int64_t) USEC_PER_HOUR), \
+          .fallback = "30s", .help = DRAIN_HELP }
+
+static const ConfSetting api_settings[] = {
+        { "public_url", CONF_URL, FIELD(ApiSettings, public_url),
+          .help = "Base of links to images; built from the Host of the request while unset." },
+        { "hosts", CONF_STRINGS, FIELD(ApiSettings, hosts), .help = "Names taken in Host beside those of loopback." },
+        { "body_bytes_max", CONF_SIZE, FIELD(ApiSettings, body_bytes_max), RANGE(KIB, 64 * MIB), .fallback = "1M",
+          .help = "Largest body of a request." },
+        { "connections_max", CONF_INTEGER, FIELD(ApiSettings, connections_max), RANGE(1, 65536), .fallback = "16384",
+          .help = "Client connections at a time." },
+        { "connection_timeout", CONF_DURATION, FIELD(ApiSettings, connection_timeout),
+          RANGE(TIMEOUT_MIN, (int64_t) USEC_PER_HOUR), .fallback = "30s",
+          .help = "A client connection that sends or takes nothing for so long is closed." },
+        { "worker_connections_max", CONF_INTEGER, FIELD(ApiSettings, worker_connections_max), RANGE(1, 4096),
+          .fallback = "256", .help = "Connections to the worker at a time; each carries one call." },
+        LIFETIME_SETTINGS(ApiSettings),
+        {},
+};
+
+static const ConfSetting worker_settings[] = {
+        { "concurrency", CONF_INTEGER, FIELD(WorkerSettings, concurrency), RANGE(1, 1024), .fallback = "16",
+          .help = "Jobs in progress at a time." },
+        { "queue_max", CONF_INTEGER, FIELD(WorkerSettings, queue_max), RANGE(1, 10000000), .fallback = "100000",
+          .help = "Jobs that may wait; further ones are refused with 503." },
+        { "attempts_max", CONF_INTEGER, FIELD(WorkerSettings, attempts_max), RANGE(1, 20), .fallback = "3",
+          .help = "Attempts of one job." },
+        { "images_per_request_max", CONF_INTEGER, FIELD(WorkerSettings, images_per_request_max),
+          "MAX_IMAGES_PER_REQUEST", RANGE(1, 100), .presets = { "10", "5", "3" },
+          .help = "Images of one request (n), whatever the model allows." },
+        { "job_timeout", CONF_DURATION, FIELD(WorkerSettings, job_timeout),
+          RANGE(TIMEOUT_MIN, 7 * (int64_t) USEC_PER_DAY), .fallback = "15min",
+          .help = "How long a job may take from its submission to its end." },
+        { "stall_timeout", CONF_DURATION, FIELD(WorkerSettings, stall_timeout),
+          RANGE(TIMEOUT_MIN, (int64_t) USEC_PER_DAY), .fallback = "60s",
+          .help = "With work waiting and no progress for so long the watchdog is no longer fed." },
+        { "storage_free_min", CONF_SIZE, FIELD(WorkerSettings, storage_free_min), RANGE(0, 1024 * GIB),
+          .fallback = "256M", .help = "With less space free, new jobs are refused and the health is degraded." },
+        { "default_model", CONF_STRING, FIELD(WorkerSettings, default_model), RANGE(1, 128),
+          .help = "Model of requests that name none; the first usable one while unset." },
+        LIFETIME_SETTINGS(WorkerSettings),
+        {},
+};
+
+static const ConfSetting scheduler_settings[] = { LIFETIME_SETTINGS(SchedulerSettings), {} };
+static const ConfSetting alerter_settings[] = { LIFETIME_SETTINGS(AlerterSettings), {} };
+
+const ConfTable common_table = { NULL, common_settings, sizeof(CommonSettings) };
+const ConfTable api_table = { "api", api_settings, sizeof(ApiSettings) };
+const ConfTable worker_table = { "worker", worker_settings, sizeof(WorkerSettings) };
+const ConfTable scheduler_table = { "scheduler", scheduler_settings, sizeof(SchedulerSettings) };
+const ConfTable alerter_table = { "alerter", alerter_settings, sizeof(AlerterSettings) };
+
+const ConfTable *const settings_tables[SETTINGS_TABLES_COUNT] = {
+        &common_table, &api_table, &worker_table, &scheduler_table, &alerter_table,
+};
+
+void settings_configs(Settings *settings, void *configs[static SETTINGS_TABLES_COUNT]) {
+        configs[0] = &settings->common;
+        configs[1] = &settings->api;
+        configs[2] = &settings->worker;
+        configs[3] = &settings->scheduler;
+        configs[4] = &settings->alerter;
+}

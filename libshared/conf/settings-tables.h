@@ -1,0 +1,12 @@
+/* The tables behind settings.h. */
+#pragma once
+
+#include "conf/settings.h"
+
+extern const ConfTable common_table, provider_table, model_table, api_table, worker_table, scheduler_table,
+        alerter_table;
+
+/* The five of Settings, in the order of its members, and where each struct lies in it. */
+#define SETTINGS_TABLES_COUNT 5
+extern const ConfTable *const settings_tables[SETTINGS_TABLES_COUNT];
+void settings_configs(Settings *settings, void *configs[static SETTINGS_TABLES_COUNT]);

@@ -1,0 +1,179 @@
+#include "conf/settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "conf/settings-check.h"
+#include "conf/settings-tables.h"
+
+#define KEY_SUFFIX "_API_KEY"
+
+Settings *settings_free(Settings *settings) {
+        void *configs[SETTINGS_TABLES_COUNT];
+
+        if (!settings)
+                return NULL;
+        settings_configs(settings, configs);
+        for (size_t i = 0; i < SETTINGS_TABLES_COUNT; i++)
+                conf_done(settings_tables[i], configs[i]);
+        free(settings);
+        return NULL;
+}
+
+ProviderConf *settings_find_provider(const Settings *settings, const char *name) {
+        for (size_t i = 0; i < settings->common.providers.count; i++) {
+                ProviderConf *provider = settings->common.providers.items[i];
+
+                if (text_equal(provider->name, name))
+                        return provider;
+        }
+        return NULL;
+}
+
+ModelConf *settings_find_model(const Settings *settings, const char *name) {
+        for (size_t i = 0; i < settings->common.models.count; i++) {
+                ModelConf *model = settings->common.models.items[i];
+
+                if (text_equal(model->name, name))
+                        return model;
+        }
+        return NULL;
+}
+
+bool settings_model_usable(const Settings *settings, const ModelConf *model) {
+        const ProviderConf *provider = settings_find_provider(settings, model->provider);
+
+        return provider && provider->enabled;
+}
+
+/* "open-router" → "OPEN_ROUTER_API_KEY" */
+static char *key_variable(const char *provider) {
+        char *name = text_format("%s" KEY_SUFFIX, provider);
+
+        for (char *p = name; p && *p; p++)
+                *p = isalnum((unsigned char) *p) ? (char) toupper((unsigned char) *p) : '_';
+        return name;
+}
+
+static bool is_set(char *const *environment, const char *name) {
+        for (; *environment; environment++) {
+                const char *rest = text_after(*environment, name);
+
+                if (rest && rest[0] == '=')
+                        return rest[1] != 0;
+        }
+        return false;
+}
+
+/* A key in the environment wins over the file, as every variable does. */
+static int take_key_of_environment(ProviderConf *provider, char *const *environment) {
+        _cleanup_free_ char *variable = key_variable(provider->name);
+        char *reference;
+
+        if (!variable)
+                return -ENOMEM;
+        if (provider->kind == PROVIDER_SANDBOX || !is_set(environment, variable))
+                return 0;
+
+        reference = text_format("env:%s", variable);
+        if (!reference)
+                return -ENOMEM;
+        free(provider->key);
+        provider->key = reference;
+        return 0;
+}
+
+static int complete_providers(Settings *settings, char *const *environment) {
+        int r = 0;
+
+        for (size_t i = 0; i < settings->common.providers.count && r >= 0; i++) {
+                ProviderConf *provider = settings->common.providers.items[i];
+
+                provider->enabled = provider->environments & 1u << settings->common.environment;
+                r = take_key_of_environment(provider, environment);
+        }
+        return r;
+}
+
+static int complete_models(Settings *settings) {
+        for (size_t i = 0; i < settings->common.models.count; i++) {
+                ModelConf *model = settings->common.models.items[i];
+
+                if (!model->provider_model && !(model->provider_model = strdup(model->name)))
+                        return -ENOMEM;
+                if (!settings->worker.default_model && settings_model_usable(settings, model) &&
+                    !(settings->worker.default_model = strdup(model->name)))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* What follows from other settings. All of them are sound by themselves here. */
+static int complete(Settings *settings, char *const *environment) {
+        int r;
+
+        if (settings->common.debug)
+                settings->common.log_level = LOG_DEBUG;
+
+        r = complete_providers(settings, environment);
+        return r < 0 ? r : complete_models(settings);
+}
+
+int settings_load(Settings **ret, const ConfSources *sources, Buffer *errors) {
+        _cleanup_(settings_freep) Settings *settings = calloc(1, sizeof(*settings));
+        void *configs[SETTINGS_TABLES_COUNT];
+        size_t errors_before = errors->size;
+        int r;
+
+        if (!settings)
+                return -ENOMEM;
+
+        settings_configs(settings, configs);
+        r = conf_load(sources, settings_tables, configs, SETTINGS_TABLES_COUNT, errors);
+        if (r < 0)
+                return r;
+        r = complete(settings, sources && sources->environment ? sources->environment : environ);
+        if (r >= 0)
+                r = settings_check(settings, errors);
+        if (r < 0)
+                return r;
+        if (errors->size > errors_before)
+                return -EBADMSG;
+
+        *ret = TAKE_PTR(settings);
+        return 0;
+}
+
+int settings_format(const Settings *settings, Buffer *buffer) {
+        void *configs[SETTINGS_TABLES_COUNT];
+        int r = 0;
+
+        settings_configs((Settings *) settings, configs);
+        for (size_t i = 0; i < SETTINGS_TABLES_COUNT && r >= 0; i++)
+                r = conf_format(settings_tables[i], configs[i], buffer);
+        return r;
+}
+
+int settings_document(Buffer *buffer) {
+        static const struct {
+                const char *title;
+                const ConfTable *table;
+        } parts[] = {
+                { "Top level", &common_table },            { "Providers", &provider_table },
+                { "Models", &model_table },                { "api", &api_table },
+                { "worker", &worker_table },               { "scheduler", &scheduler_table },
+                { "alerter", &alerter_table },
+        };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTS(parts) && r >= 0; i++) {
+                r = buffer_printf(buffer, "\n### %s\n\n", parts[i].title);
+                if (r >= 0)
+                        r = conf_document(parts[i].table, buffer);
+        }
+        return r;
+}

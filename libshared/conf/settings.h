@@ -1,0 +1,122 @@
+/* Every setting of Atelier: one struct and one table a daemon, and the lists of providers and models. */
+#pragma once
+
+#include "base/time.h"
+#include "conf/conf.h"
+
+typedef enum Environment {
+        ENVIRONMENT_DEVELOPMENT,
+        ENVIRONMENT_STAGING,
+        ENVIRONMENT_PRODUCTION,
+} Environment;
+
+typedef enum ProviderKind {
+        PROVIDER_SANDBOX,             /* draws a picture itself, free of charge */
+        PROVIDER_OPENAI,              /* OpenAI, or a server that speaks as it does */
+} ProviderKind;
+
+typedef enum AnswerForm {
+        ANSWER_URL,
+        ANSWER_B64_JSON,
+} AnswerForm;
+
+/* Top level. */
+typedef struct CommonSettings {
+        int environment;              /* Environment; ENV_NAME */
+        bool debug;                   /* DEBUG; has set log_level already */
+        int log_level;                /* syslog level: LOG_DEBUG, …; LOG_LEVEL (any case) */
+        bool trust_loopback;          /* TCP clients on loopback may spend money; for api and worker alike */
+        ConfGroups providers;         /* of ProviderConf */
+        ConfGroups models;            /* of ModelConf */
+} CommonSettings;
+
+typedef struct ProviderConf {
+        char *name;
+        int kind;                     /* ProviderKind */
+        unsigned environments;        /* 1 << Environment of those in which it is used */
+        bool enabled;                 /* by `environments`; no setting of its own */
+        char *base_url;               /* without final slash */
+        char *key;                    /* reference */
+        usec_t connect_timeout, timeout;
+        bool retry_unknown;           /* an attempt with unknown outcome may be made again */
+        int64_t concurrency;          /* generations at a time */
+        usec_t delay;                 /* sandbox: how long a picture takes */
+} ProviderConf;
+
+typedef struct ModelConf {
+        char *name;
+        char *provider;
+        char *provider_model;         /* its name there; never NULL: the name where the file says nothing */
+        char **sizes;                 /* "1024x1024", …, "auto"; with free_sizes: those beside the rule */
+        bool free_sizes;              /* WxH by edge_multiple, edge_min, edge_max, pixels_min, pixels_max, ratio_max */
+        int64_t edge_multiple, edge_min, edge_max, pixels_min, pixels_max, ratio_max;
+        char **qualities;
+        char **formats;               /* output_format values; empty or NULL: the field is refused */
+        char *default_size, *default_quality;   /* what is sent when the request says nothing; NULL: not sent */
+        int64_t images_max;           /* n */
+        int64_t prompt_max;           /* code points */
+        int answer;                   /* AnswerForm when response_format is not given */
+        bool takes_response_format;   /* the provider takes the field */
+        bool gpt_fields;              /* background, moderation, output_format, output_compression */
+        bool style;                   /* takes `style` */
+        char *owned_by;
+        int64_t created;              /* seconds since 1970 */
+} ModelConf;
+
+typedef struct ApiSettings {
+        char *public_url;             /* base of image links, without final slash; NULL: from Host */
+        char **hosts;                 /* further names taken in Host; may be NULL */
+        uint64_t body_bytes_max;      /* of a request */
+        int64_t connections_max;
+        usec_t connection_timeout;    /* a connection that sends or takes nothing for so long is closed */
+        usec_t idle_timeout;          /* exit after so long without work */
+        usec_t drain_timeout;         /* at stop: how long accepted requests may take */
+        int64_t worker_connections_max;
+} ApiSettings;
+
+typedef struct WorkerSettings {
+        int64_t concurrency;          /* jobs in progress at a time */
+        int64_t queue_max;            /* jobs that wait; further ones are refused with 503 */
+        int64_t attempts_max;
+        int64_t images_per_request_max;  /* MAX_IMAGES_PER_REQUEST; presets 10, 5, 3 */
+        usec_t job_timeout;           /* from submission to the end */
+        usec_t stall_timeout;         /* queue with work and no progress: the watchdog is not fed */
+        usec_t idle_timeout, drain_timeout;
+        uint64_t storage_free_min;    /* below it /health says degraded and submissions get 503 */
+        char *default_model;          /* where the file says nothing: the first whose provider is enabled; else NULL */
+} WorkerSettings;
+
+typedef struct SchedulerSettings {
+        usec_t idle_timeout, drain_timeout;
+} SchedulerSettings;
+
+typedef struct AlerterSettings {
+        usec_t idle_timeout, drain_timeout;
+} AlerterSettings;
+
+typedef struct Settings {
+        CommonSettings common;
+        ApiSettings api;
+        WorkerSettings worker;
+        SchedulerSettings scheduler;
+        AlerterSettings alerter;
+} Settings;
+
+/* As conf_load(), and what concerns several settings at once: a model's provider exists, the default model exists,
+ * DEBUG lowers the log level, NAME_API_KEY in the environment is the key of provider NAME. */
+int settings_load(Settings **ret, const ConfSources *sources, Buffer *errors);
+Settings *settings_free(Settings *settings);
+DEFINE_CLEANUP(Settings *, settings_free);
+
+/* All settings in force, as conf_format(). */
+int settings_format(const Settings *settings, Buffer *buffer);
+
+/* All settings there are, as Markdown. */
+int settings_document(Buffer *buffer);
+
+/* By name; NULL when there is none. */
+ProviderConf *settings_find_provider(const Settings *settings, const char *name);
+ModelConf *settings_find_model(const Settings *settings, const char *name);
+
+/* True when the model's provider is used in this environment. */
+bool settings_model_usable(const Settings *settings, const ModelConf *model);

@@ -1,0 +1,16 @@
+#include "interfaces/interfaces.h"
+
+/* The assembler puts the file itself into the program: what is served is what stands in the tree. */
+#define EMBED(symbol, file) \
+        __asm__(".pushsection .rodata\n" \
+                ".global " #symbol "\n" \
+                ".type " #symbol ", @object\n" \
+                #symbol ":\n" \
+                ".incbin \"libshared/interfaces/" file "\"\n" \
+                ".byte 0\n" \
+                ".size " #symbol ", . - " #symbol "\n" \
+                ".popsection\n")
+
+EMBED(interface_daemon, "io.atelier.Daemon.varlink");
+EMBED(interface_queue, "io.atelier.Queue.varlink");
+EMBED(interface_store, "io.atelier.Store.varlink");

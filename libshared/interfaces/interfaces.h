@@ -1,0 +1,6 @@
+/* The texts of the .varlink files, as org.varlink.service hands them out. */
+#pragma once
+
+extern const char interface_daemon[];
+extern const char interface_queue[];
+extern const char interface_store[];

@@ -1,0 +1,114 @@
+// Atelier as it is installed: its configuration for the benchmarks, starting and stopping it by systemctl.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { call } from './varlink.mjs';
+
+const DAEMONS = ['api', 'worker', 'scheduler', 'alerter'];
+const STATE = ['/var/lib/atelier', '/var/backups/atelier', '/var/lib/atelier-alerter'];
+const CONFIGURATION = '/etc/atelier/atelier.conf.d/bench.conf';
+const CREDENTIAL = '/etc/credstore/openai-api-key';
+const WORKER_SOCKET = '/run/atelier/io.atelier.Worker';
+const POLL_MS = 10;
+const JOBS_DEADLINE_MS = 120000;
+
+// The daemons stay for the whole measurement, and nothing but the machine bounds what they take on.
+function configuration(openaiPort, size) {
+  return `
+    trust_loopback = true;
+    providers = (
+      { name = "sandbox"; concurrency = 256; },
+      { name = "openai"; base_url = "http://127.0.0.1:${openaiPort}/v1"; concurrency = 256; }
+    );
+    models = (
+      { name = "bench"; provider = "openai"; provider_model = "gpt-image-2"; sizes = [ "${size}" ]; }
+    );
+    api = { idle_timeout = "1h"; };
+    worker = { idle_timeout = "1h"; concurrency = 256; queue_max = 1000000; };
+    scheduler = { idle_timeout = "1h"; };
+    alerter = { idle_timeout = "1h"; };
+  `;
+}
+
+function systemctl(...words) {
+  return execFileSync('systemctl', words, { encoding: 'utf8' }).trim();
+}
+
+function units(type) {
+  const lines = systemctl('list-units', '--all', '--plain', '--no-legend', `atelier*.${type}`).split('\n');
+  return lines.map(line => line.split(' ')[0]).filter(Boolean);
+}
+
+export class Atelier {
+  name = 'Atelier';
+  address = '127.0.0.1:8080';
+
+  configure(openaiPort, size) {
+    mkdirSync('/etc/credstore', { recursive: true, mode: 0o700 });
+    writeFileSync(CREDENTIAL, 'sk-bench', { mode: 0o600 });
+    writeFileSync(CONFIGURATION, configuration(openaiPort, size));
+  }
+
+  // From an empty store, so that no round finds the images of the one before.
+  async start() {
+    await this.stop();
+    for (const folder of STATE)
+      try {
+        readdirSync(folder).forEach(name => rmSync(`${folder}/${name}`, { recursive: true }));
+      } catch (error) {
+        if (error.code !== 'ENOENT') throw error;
+      }
+    systemctl('reset-failed');
+    systemctl('start', 'atelier.target', ...units('socket'));
+    for (const daemon of DAEMONS) await this.ask(daemon, 'io.atelier.Daemon.GetStatus');
+  }
+
+  async stop() {
+    systemctl('stop', 'atelier.target', ...units('socket'), ...units('service'));
+  }
+
+  // The services alone: their sockets go on listening, so that the next caller starts them.
+  stopServices() {
+    systemctl('stop', ...units('service'));
+  }
+
+  ask(daemon, method, parameters) {
+    const name = daemon[0].toUpperCase() + daemon.slice(1);
+    return call(`/run/atelier/io.atelier.${name}`, method, parameters);
+  }
+
+  pid(daemon) {
+    return Number(systemctl('show', '--property=MainPID', '--value', `atelier-${daemon}.service`));
+  }
+
+  pids() {
+    return ['api', 'worker'].map(daemon => this.pid(daemon)).filter(pid => pid > 0);
+  }
+
+  pause() {
+    return call(WORKER_SOCKET, 'io.atelier.Queue.Pause');
+  }
+
+  async #hasJobs(status) {
+    const { jobs } = await call(WORKER_SOCKET, 'io.atelier.Queue.List', {
+      caller: { origin: 'member' },
+      limit: 1,
+      status,
+    });
+    return jobs.length > 0;
+  }
+
+  // Until the store says that every job has ended; throws if one failed.
+  async allCompleted() {
+    const deadline = Date.now() + JOBS_DEADLINE_MS;
+    while ((await this.#hasJobs('queued')) || (await this.#hasJobs('in_progress'))) {
+      if (Date.now() > deadline) throw new Error(`jobs still wait after ${JOBS_DEADLINE_MS} ms`);
+      await sleep(POLL_MS);
+    }
+    if (await this.#hasJobs('failed')) throw new Error('a job failed');
+  }
+}
+
+export { DAEMONS };

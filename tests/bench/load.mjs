@@ -1,0 +1,49 @@
+// Runs the load generator (load.c) and reads its line of JSON.
+
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+export class Load {
+  constructor(program, { connections, seconds }) {
+    Object.assign(this, { program, connections, seconds });
+  }
+
+  async #run(mode, options) {
+    const words = Object.entries(options).flatMap(([name, value]) =>
+      value === true ? [`--${name}`] : [`--${name}`, String(value)],
+    );
+    const { stdout } = await run(this.program, [mode, ...words]);
+    return JSON.parse(stdout);
+  }
+
+  // Throws unless every request was answered, with the status wanted: a fast failure is no result.
+  async #measure(mode, wanted, options) {
+    const result = await this.#run(mode, {
+      connections: this.connections,
+      seconds: this.seconds,
+      ...options,
+    });
+    const answered = result.statuses[wanted] ?? 0;
+    if (result.errors > 0 || answered === 0 || answered !== result.requests)
+      throw new Error(`${mode} ${JSON.stringify(options)}: wanted ${wanted}, saw ${JSON.stringify(result)}`);
+    return result;
+  }
+
+  submissions(to, options) {
+    return this.#measure('http', 202, { to, async: true, ...options });
+  }
+
+  generations(to, options) {
+    return this.#measure('http', 200, { to, ...options });
+  }
+
+  puts(to, options) {
+    return this.#measure('put', 200, { to, ...options });
+  }
+
+  once(to, path) {
+    return this.#measure('once', 200, { to, path, connections: 1 });
+  }
+}

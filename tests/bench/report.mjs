@@ -1,0 +1,121 @@
+// Turns the measurements into the README's block of Markdown.
+
+import { readFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+
+const TITLES = {
+  submissions: 'durable submissions',
+  generations: 'generations, nothing cached',
+  jobs: 'jobs, end to end',
+};
+
+function median(values) {
+  const sorted = values.filter(value => value !== undefined).sort((a, b) => a - b);
+  if (sorted.length === 0) return undefined;
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+function medians(runs) {
+  const of = name => median(runs.map(run => run[name]));
+  const inMemory = name => median(runs.map(run => run.memory[name]));
+  return {
+    rate: of('rate'),
+    p50: of('p50_us'),
+    p99: of('p99_us'),
+    cpu: of('cpu_us'),
+    rss: inMemory('rss'),
+    pss: inMemory('pss'),
+    anonymous: inMemory('anonymous'),
+  };
+}
+
+function number(value) {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+function milliseconds(us) {
+  return us === undefined ? '–' : (us / 1000).toFixed(us < 10000 ? 2 : 1);
+}
+
+function megabytes(kilobytes) {
+  return (kilobytes / 1024).toFixed(1);
+}
+
+function row(...cells) {
+  return `| ${cells.join(' | ')} |\n`;
+}
+
+function table(head, rows) {
+  return row(...head) + row(...head.map((_, i) => (i === 0 ? '---' : '--:'))) + rows.join('');
+}
+
+// The first contender of a measure is Atelier: the ratio says how many times the peer's rate it reaches.
+function measureRows([measure, contenders]) {
+  const all = Object.entries(contenders).map(([name, runs]) => [name, medians(runs)]);
+  const ours = all[0][1].rate;
+  return all.map(([name, m], i) =>
+    row(
+      i === 0 ? `**${TITLES[measure]}:** ${name}` : name,
+      number(m.rate),
+      i === 0 ? '' : `× ${(ours / m.rate).toFixed(2)}`,
+      milliseconds(m.p50),
+      milliseconds(m.p99),
+      number(m.cpu),
+      megabytes(m.rss),
+      megabytes(m.pss),
+      megabytes(m.anonymous),
+    ),
+  );
+}
+
+function memoryRows({ idle, load }) {
+  return Object.keys(idle).map(daemon => {
+    const cells = [idle, load].flatMap(when =>
+      ['rss', 'pss', 'anonymous'].map(kind => megabytes(when[daemon]?.[kind] ?? 0)),
+    );
+    return row(`atelier-${daemon}`, ...cells);
+  });
+}
+
+function machineLine(disk) {
+  const release_name = /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
+  const processor = cpus()[0].model.replace(/\s+/g, ' ').trim();
+  const gigabytes = Math.round(totalmem() / 2 ** 30);
+  return `${cpus().length} × ${processor}, ${gigabytes} GB, ${release_name}, Linux ${release()}, ${disk}`;
+}
+
+export function report({ results, memory, coldStarts, rounds, connections, jobs, size }, disk) {
+  const measures = table(
+    [
+      '',
+      'a second',
+      'Atelier reaches',
+      'p50 ms',
+      'p99 ms',
+      'CPU µs each',
+      'RSS MB',
+      'PSS MB',
+      'anonymous MB',
+    ],
+    Object.entries(results).flatMap(measureRows),
+  );
+  const daemons = table(
+    ['', 'idle RSS MB', 'PSS', 'anonymous', 'after load RSS MB', 'PSS', 'anonymous'],
+    memoryRows(memory),
+  );
+  const cold = coldStarts.map(ms => Math.round(ms)).sort((a, b) => a - b);
+  return `Measured on ${new Date().toISOString().slice(0, 10)} by \`make bench\` on ${machineLine(disk)}.
+All on that machine, generator and provider included; medians of ${rounds} interleaved rounds, ${connections} connections.
+
+${measures}
+Submissions: \`Prefer: respond-async\`, each answered once it is on the disk, dispatching paused; beside puts of the
+same bytes. Generations: through api, worker, store and disk to a provider on the loopback and back as base64, each
+stored durably before it is answered; nginx forwards the same requests to the same provider and stores nothing. Jobs:
+${number(jobs)} different ${size} pictures of the sandbox, from the first submission until the store says that all are
+completed; BullMQ's jobs do nothing and no result is stored. Memory is the greatest seen while under load.
+
+${daemons}
+\`/health/live\` on a stopped system: median ${median(coldStarts).toFixed(0)} ms of ${cold.join(', ')}.
+`;
+}

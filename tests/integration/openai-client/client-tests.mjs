@@ -1,0 +1,325 @@
+// What the official OpenAI client must find behind its baseURL. Each function registers tests; the entries
+// in this folder choose among them. Settings come from the environment:
+//
+//   ATELIER_URL   where the gateway listens, http://127.0.0.1:8080 unless set
+//   FAKE_URL      where the fake OpenAI listens, for the tests that misuse it and read its bill
+//   MODEL, SIZES  what to ask for; the entry has its own defaults
+
+import assert from 'node:assert/strict';
+import { createHash, randomUUID } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+
+import OpenAI from 'openai';
+
+import { readPng } from '../../fakes/read-png.mjs';
+import { eventually, test } from '../../fakes/tap.mjs';
+
+const CLIENT_TIMEOUT_MS = 50000;
+const CLOCK_SLACK_SECONDS = 300;
+const LATE_MS = 300000; // longer than any deadline a test machine gives its provider
+
+export function settings({ model, sizes }) {
+  return {
+    url: process.env.ATELIER_URL ?? 'http://127.0.0.1:8080',
+    fakeUrl: process.env.FAKE_URL,
+    model: process.env.MODEL ?? model,
+    sizes: (process.env.SIZES ?? sizes).split(','),
+  };
+}
+
+// Every prompt is new, so that no cache answers and the bill can be read prompt by prompt.
+function newPrompt(text) {
+  return `${text} ${randomUUID()}`;
+}
+
+// Where the tests of one run meet: the client, and what was delivered to it.
+export class Session {
+  delivered = [];
+
+  constructor({ url, fakeUrl, model, sizes }) {
+    Object.assign(this, { url, fakeUrl, model, sizes });
+    this.client = new OpenAI({
+      apiKey: 'sk-nothing-behind-it',
+      baseURL: `${url}/v1`,
+      maxRetries: 0,
+      timeout: CLIENT_TIMEOUT_MS,
+    });
+  }
+
+  generate(members) {
+    return this.client.images.generate({ model: this.model, size: this.sizes[0], ...members });
+  }
+
+  // Checks a picture and books it as delivered.
+  accept(prompt, bytes, size) {
+    const { width, height } = readPng(bytes);
+    assert.equal(`${width}x${height}`, size);
+    this.delivered.push({ prompt, sha256: createHash('sha256').update(bytes).digest('hex') });
+  }
+
+  async door(path, method = 'GET') {
+    const response = await fetch(`${this.fakeUrl}${path}`, { method });
+    assert.equal(response.status, 200, path);
+    return response.json();
+  }
+}
+
+async function bytesOf(image, format) {
+  if (format === 'b64_json') {
+    assert.equal(image.url, undefined);
+    return Buffer.from(image.b64_json, 'base64');
+  }
+  assert.equal(image.b64_json, undefined);
+  const response = await fetch(image.url);
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get('content-type'), 'image/png');
+  return Buffer.from(await response.arrayBuffer());
+}
+
+async function checkReply(session, { prompt, size, n, format }, reply) {
+  assert.ok(Math.abs(reply.created - Date.now() / 1000) < CLOCK_SLACK_SECONDS, `created ${reply.created}`);
+  assert.equal(reply.data.length, n);
+  for (const image of reply.data) session.accept(prompt, await bytesOf(image, format), size);
+  const mine = session.delivered.filter(one => one.prompt === prompt).map(({ sha256 }) => sha256);
+  assert.equal(new Set(mine).size, n, 'the pictures of one request differ');
+}
+
+function testGeneration(session, { format, size, n }) {
+  test(`${session.model}: ${n} of ${size}, ${format ?? 'no response_format'}`, async () => {
+    const prompt = newPrompt('a lighthouse at dusk');
+    const asked = format ? { response_format: format } : {};
+    const reply = await session.generate({ prompt, size, n, ...asked });
+    await checkReply(session, { prompt, size, n, format: format ?? 'b64_json' }, reply);
+  });
+}
+
+// `formats` are sent as response_format; null sends none and expects base64, as GPT image models answer.
+export function testGenerations(session, formats) {
+  for (const format of formats)
+    for (const size of session.sizes) for (const n of [1, 2]) testGeneration(session, { format, size, n });
+}
+
+export function testModels(session) {
+  test('models.list has the model', async () => {
+    const models = [];
+    for await (const model of session.client.models.list()) models.push(model);
+    const found = models.find(({ id }) => id === session.model);
+    assert.ok(found, `${session.model} is not among ${models.map(({ id }) => id)}`);
+    assert.equal(found.object, 'model');
+    assert.equal(typeof found.owned_by, 'string');
+  });
+}
+
+export function testUsage(session) {
+  test('usage comes through as the provider counted it', async () => {
+    const prompt = newPrompt('a lighthouse');
+    const size = session.sizes[0];
+    const reply = await session.generate({ prompt, size });
+    await checkReply(session, { prompt, size, n: 1, format: 'b64_json' }, reply);
+    const { input_tokens: input, output_tokens: output, total_tokens: total } = reply.usage;
+    assert.ok(input > 0 && output > 0 && total === input + output, JSON.stringify(reply.usage));
+  });
+}
+
+// What the provider answers with a status of its own, and the error the client must throw for it.
+const STATUS_ERRORS = [
+  ['status=400', OpenAI.BadRequestError, [400]],
+  ['status=moderation_blocked', OpenAI.BadRequestError, [400], 'moderation_blocked'],
+  ['status=401', OpenAI.AuthenticationError, [401]],
+  ['status=403', OpenAI.PermissionDeniedError, [403]],
+  ['status=404', OpenAI.NotFoundError, [404]],
+  ['status=429', OpenAI.RateLimitError, [429]],
+  ['status=insufficient_quota', OpenAI.RateLimitError, [429], 'insufficient_quota'],
+  ['status=500', OpenAI.InternalServerError, [500, 502]],
+  ['status=503', OpenAI.InternalServerError, [502, 503]],
+  ['status=html503', OpenAI.InternalServerError, [502, 503]],
+  ['status=502', OpenAI.InternalServerError, [502]],
+];
+
+// What a provider does when it is ill: the gateway says so, with a status from its own side.
+const BROKEN_REPLIES = [
+  [`late=${LATE_MS}`, OpenAI.InternalServerError, [504]],
+  ...[
+    'cut=headers',
+    'cut=body',
+    'cut=reset',
+    'length=100',
+    'redirect=302',
+    'body=garbage',
+    'body=truncated',
+    'body=empty',
+    'body=html',
+    'body=array',
+    'body=error',
+    'body=nulls',
+    'body=null_image',
+    'body=null_base64',
+    'body=no_data',
+    'body=empty_data',
+    'body=empty_image',
+    'image=bad_base64',
+    'image=not_image',
+    'image=empty',
+    'image=truncated',
+    'image=bomb',
+    'image=wrong_size',
+    'fewer=1',
+  ].map(words => [words, OpenAI.InternalServerError, [502]]),
+];
+
+// Odd but complete replies that a client of the service must take.
+const ODD_REPLIES = [
+  'drips=20000/2',
+  'chunked',
+  'cut=after',
+  'body=extra',
+  'body=escaped',
+  'body=pretty',
+  'image=data_url',
+  'usage=none',
+];
+
+function testError(session, [words, ErrorType, statuses, code], throughGateway) {
+  test(`the provider's ${words} is a ${ErrorType.name} (${statuses.join(' or ')})`, async () => {
+    const prompt = newPrompt(`a lighthouse [fake:${words}]`);
+    const error = await session.generate({ prompt }).then(
+      () => assert.fail('it answered'),
+      thrown => thrown,
+    );
+    assert.ok(error instanceof ErrorType, `${error.constructor.name}: ${error.message}`);
+    assert.ok(statuses.includes(error.status), `status ${error.status}`);
+    if (code) assert.equal(error.code, code);
+    if (!throughGateway) return;
+    assert.ok(error.requestID, 'it has an x-request-id');
+    assert.equal(typeof error.error?.message, 'string');
+    assert.equal(typeof error.type, 'string');
+  });
+}
+
+export function testStatusErrors(session, { throughGateway }) {
+  for (const one of STATUS_ERRORS) testError(session, one, throughGateway);
+}
+
+export function testBrokenReplies(session) {
+  for (const one of BROKEN_REPLIES) testError(session, one, true);
+}
+
+export function testOddReplies(session) {
+  for (const words of ODD_REPLIES)
+    test(`a reply with ${words} is taken`, async () => {
+      const prompt = newPrompt(`a lighthouse [fake:${words}]`);
+      const size = session.sizes[0];
+      const reply = await session.generate({ prompt });
+      await checkReply(session, { prompt, size, n: 1, format: 'b64_json' }, reply);
+    });
+}
+
+// Register it first: the bill of the run starts here.
+export function testEmptyBill(session) {
+  test('the bill starts empty', async () => {
+    await session.door('/_reset', 'POST');
+    assert.equal((await session.door('/_bill')).count, 0);
+  });
+}
+
+// Register it last: holds the bill against all that was delivered.
+export function testBill(session) {
+  test('the bill equals the images delivered, and nothing was paid twice', async () => {
+    const bill = await session.door('/_bill');
+    assert.deepEqual(bill.charged_twice, []);
+    const delivered = new Set(session.delivered.map(({ prompt }) => prompt));
+    const charged = bill.requests.filter(({ prompt, images }) => images > 0 && delivered.has(prompt));
+    const billed = charged.flatMap(({ prompt, sha256 }) => sha256.map(sum => `${sum} ${prompt}`));
+    assert.deepEqual(billed.sort(), session.delivered.map(one => `${one.sha256} ${one.prompt}`).sort());
+
+    const plain = bill.requests.filter(({ prompt }) => prompt && !prompt.includes('[fake:'));
+    assert.deepEqual(
+      plain.filter(({ prompt }) => !delivered.has(prompt)),
+      [],
+    );
+    assert.ok(plain.every(({ sent }) => sent));
+  });
+  test('the provider was sent nothing it does not allow', async () => {
+    assert.deepEqual((await session.door('/_violations')).violations, []);
+  });
+}
+
+// One HTTP exchange without the client's comfort: {status, headers, body}.
+function exchange(url, { method = 'GET', headers = {}, body } = {}) {
+  return new Promise((resolve, reject) => {
+    const type = body ? { 'content-type': 'application/json' } : {};
+    const request = httpRequest(url, { method, headers: { ...type, ...headers } }, async response => {
+      let text = '';
+      response.setEncoding('utf8');
+      for await (const part of response) text += part;
+      resolve({
+        status: response.statusCode,
+        headers: response.headers,
+        body: text ? JSON.parse(text) : null,
+      });
+    });
+    request.on('error', reject);
+    request.end(body ? JSON.stringify(body) : undefined);
+  });
+}
+
+function submit(session, members) {
+  return exchange(`${session.url}/v1/images/generations`, {
+    method: 'POST',
+    headers: { prefer: 'respond-async' },
+    body: { model: session.model, ...members },
+  });
+}
+
+function finished(session, location) {
+  return eventually(
+    () => exchange(new URL(location, session.url)),
+    ({ body }) => !['queued', 'in_progress'].includes(body.status),
+    { what: 'the end of the job' },
+  );
+}
+
+export function testJobs(session) {
+  const size = session.sizes[0];
+
+  test('Prefer: respond-async is answered 202 with the job and its place', async () => {
+    const prompt = newPrompt('a lighthouse in the rain');
+    const accepted = await submit(session, { prompt, size, response_format: 'b64_json' });
+    assert.equal(accepted.status, 202);
+    assert.equal(accepted.headers['preference-applied'], 'respond-async');
+    assert.equal(accepted.headers.location, `/v1/jobs/${accepted.body.id}`);
+    assert.match(accepted.body.id, /^job_/);
+    assert.equal(accepted.body.object, 'job');
+    assert.ok(['queued', 'in_progress', 'completed'].includes(accepted.body.status));
+
+    const { status, body: job } = await finished(session, accepted.headers.location);
+    assert.equal(status, 200);
+    assert.deepEqual([job.id, job.status, job.error], [accepted.body.id, 'completed', null]);
+    assert.ok(job.created_at <= job.started_at && job.started_at <= job.completed_at, JSON.stringify(job));
+    await checkReply(session, { prompt, size, n: 1, format: 'b64_json' }, job.result);
+
+    const { body: list } = await exchange(`${session.url}/v1/jobs`);
+    assert.equal(list.object, 'list');
+    assert.equal(typeof list.has_more, 'boolean');
+    assert.ok(list.data.some(({ id }) => id === job.id));
+  });
+
+  test('an unknown job is a 404 with an error object', async () => {
+    const { status, body } = await exchange(`${session.url}/v1/jobs/job_00000000000000000000000000000000`);
+    assert.equal(status, 404);
+    assert.deepEqual(Object.keys(body.error).sort(), ['code', 'message', 'param', 'type']);
+  });
+}
+
+export function testFailedJob(session) {
+  test('a job that fails says why', async () => {
+    const accepted = await submit(session, {
+      prompt: newPrompt('a lighthouse [fake:status=400]'),
+    });
+    assert.equal(accepted.status, 202);
+    const { body: job } = await finished(session, accepted.headers.location);
+    assert.equal(job.status, 'failed');
+    assert.equal(typeof job.error.message, 'string');
+    assert.equal(job.result ?? null, null);
+  });
+}

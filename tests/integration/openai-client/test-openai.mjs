@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+// The client against the gateway whose `openai` provider is the fake: pictures, errors, and the bill.
+
+import { run } from '../../fakes/tap.mjs';
+import {
+  Session,
+  settings,
+  testBill,
+  testBrokenReplies,
+  testEmptyBill,
+  testFailedJob,
+  testGenerations,
+  testJobs,
+  testModels,
+  testOddReplies,
+  testStatusErrors,
+  testUsage,
+} from './client-tests.mjs';
+
+const session = new Session(settings({ model: 'gpt-image-2', sizes: '1024x1024,1536x1024,816x816' }));
+
+testEmptyBill(session);
+testModels(session);
+testGenerations(session, [null, 'b64_json', 'url']);
+testUsage(session);
+testJobs(session);
+testFailedJob(session);
+testOddReplies(session);
+testStatusErrors(session, { throughGateway: true });
+testBrokenReplies(session);
+testBill(session);
+await run();

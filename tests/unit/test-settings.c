@@ -1,0 +1,360 @@
+/* The settings themselves: defaults, presets, the shipped files, what must fit together, the manual. */
+#include "conf-folder.h"
+
+#include <syslog.h>
+
+#include "base/file.h"
+#include "conf/settings-tables.h"
+#include "conf/settings.h"
+
+/* Tests run in the top folder of the source. */
+#define SHIPPED "etc"
+#define MANUAL "docs/configuration.md"
+#define MANUAL_BEGIN "<!-- begin settings -->\n"
+#define MANUAL_END "\n<!-- end settings -->\n"
+#define MANUAL_BYTES_MAX (1024 * 1024)
+
+static Settings *load_from(ConfFolder *folder, const char *path) {
+        ConfSources sources = { path, folder->environment };
+        Buffer errors = BUFFER_INIT(0);
+        Settings *settings = NULL;
+        int r;
+
+        r = settings_load(&settings, &sources, &errors);
+        folder_keep_errors(folder, &errors);
+        if (r != 0)
+                fail_msg("refused:\n%s", folder->errors);
+        return settings;
+}
+
+static Settings *load(ConfFolder *folder) {
+        return load_from(folder, folder->path);
+}
+
+static Settings *load_text(ConfFolder *folder, const char *text) {
+        folder_write(folder, "atelier.conf", text);
+        return load(folder);
+}
+
+static void assert_refused(ConfFolder *folder, const char *text, const char *expected) {
+        ConfSources sources = folder_sources(folder);
+        Buffer errors = BUFFER_INIT(0);
+        Settings *settings = NULL;
+
+        folder_write(folder, "atelier.conf", text);
+        assert_int_equal(settings_load(&settings, &sources, &errors), -EBADMSG);
+        folder_keep_errors(folder, &errors);
+        assert_null(settings);
+        assert_string_equal(folder->errors, expected);
+}
+
+static void test_defaults(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load(*state);
+
+        assert_int_equal(settings->common.environment, ENVIRONMENT_DEVELOPMENT);
+        assert_false(settings->common.trust_loopback);
+        assert_int_equal(settings->common.providers.count, 0);
+        assert_int_equal(settings->api.body_bytes_max, 1024 * 1024);
+        assert_int_equal(settings->api.connections_max, 16384);
+        assert_int_equal(settings->api.connection_timeout, 30 * USEC_PER_SEC);
+        assert_int_equal(settings->api.idle_timeout, 60 * USEC_PER_SEC);
+        assert_int_equal(settings->api.drain_timeout, 30 * USEC_PER_SEC);
+        assert_int_equal(settings->api.worker_connections_max, 256);
+        assert_int_equal(settings->worker.concurrency, 16);
+        assert_int_equal(settings->worker.queue_max, 100000);
+        assert_int_equal(settings->worker.attempts_max, 3);
+        assert_int_equal(settings->worker.job_timeout, 15 * USEC_PER_MINUTE);
+        assert_int_equal(settings->worker.stall_timeout, 60 * USEC_PER_SEC);
+        assert_int_equal(settings->worker.idle_timeout, 60 * USEC_PER_SEC);
+        assert_int_equal(settings->worker.storage_free_min, 256 * 1024 * 1024);
+        assert_int_equal(settings->scheduler.idle_timeout, 60 * USEC_PER_SEC);
+        assert_int_equal(settings->alerter.drain_timeout, 30 * USEC_PER_SEC);
+        assert_null(settings->worker.default_model);
+        assert_null(settings->api.public_url);
+}
+
+static void assert_preset(ConfFolder *folder, const char *text, int images, int level) {
+        _cleanup_(settings_freep) Settings *settings = load_text(folder, text);
+
+        assert_int_equal(settings->worker.images_per_request_max, images);
+        assert_int_equal(settings->common.log_level, level);
+}
+
+static void test_presets_of_the_guide(void **state) {
+        assert_preset(*state, "environment = \"development\";", 10, LOG_DEBUG);
+        assert_preset(*state, "environment = \"staging\";", 5, LOG_INFO);
+        assert_preset(*state, "environment = \"production\";", 3, LOG_WARNING);
+}
+
+static void test_variables_of_the_guide(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+
+        folder_set(*state, "ENV_NAME=production");
+        folder_set(*state, "DEBUG=false");
+        folder_set(*state, "LOG_LEVEL=WARNING");
+        folder_set(*state, "MAX_IMAGES_PER_REQUEST=4");
+        settings = load(*state);
+        assert_int_equal(settings->common.environment, ENVIRONMENT_PRODUCTION);
+        assert_int_equal(settings->common.log_level, LOG_WARNING);
+        assert_int_equal(settings->worker.images_per_request_max, 4);
+}
+
+static void assert_level(ConfFolder *folder, const char *variable, int level) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+
+        folder->variables = 0;
+        folder_set(folder, variable);
+        settings = load(folder);
+        assert_int_equal(settings->common.log_level, level);
+}
+
+static void test_log_levels_in_any_case(void **state) {
+        assert_level(*state, "LOG_LEVEL=DEBUG", LOG_DEBUG);
+        assert_level(*state, "LOG_LEVEL=Info", LOG_INFO);
+        assert_level(*state, "LOG_LEVEL=notice", LOG_NOTICE);
+        assert_level(*state, "LOG_LEVEL=WARNING", LOG_WARNING);
+        assert_level(*state, "LOG_LEVEL=error", LOG_ERR);
+        assert_level(*state, "LOG_LEVEL=CRITICAL", LOG_CRIT);
+}
+
+static void test_debug_wins_over_the_log_level(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+
+        folder_set(*state, "DEBUG=true");
+        settings = load_text(*state, "environment = \"production\"; log_level = \"error\";");
+        assert_int_equal(settings->common.log_level, LOG_DEBUG);
+}
+
+static void test_shipped_files_in_development(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_from(*state, SHIPPED);
+        const ModelConf *model = settings_find_model(settings, "gpt-image-2");
+
+        assert_string_equal(settings->worker.default_model, "sandbox");
+        assert_true(settings_find_provider(settings, "sandbox")->enabled);
+        assert_true(settings_find_provider(settings, "sandbox")->retry_unknown);
+        assert_false(settings_find_provider(settings, "openai")->retry_unknown);
+        assert_string_equal(settings_find_provider(settings, "openai")->key, "credential:openai-api-key");
+        assert_string_equal(model->provider_model, "gpt-image-2");
+        assert_int_equal(model->answer, ANSWER_B64_JSON);
+        assert_false(model->takes_response_format);
+        assert_int_equal(settings_find_model(settings, "sandbox")->answer, ANSWER_URL);
+        assert_null(settings_find_model(settings, "dall-e-3"));
+}
+
+static void test_shipped_files_in_production(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+
+        folder_set(*state, "ENV_NAME=production");
+        settings = load_from(*state, SHIPPED);
+        assert_string_equal(settings->worker.default_model, "gpt-image-2");
+        assert_false(settings_find_provider(settings, "sandbox")->enabled);
+        assert_false(settings_model_usable(settings, settings_find_model(settings, "sandbox")));
+        assert_true(settings_find_provider(settings, "openai")->enabled);
+}
+
+/* What atelier.conf shows commented out must be taken as it stands. */
+static void test_shipped_examples_are_taken(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+        _cleanup_free_ char *models = NULL, *example = NULL;
+
+        assert_int_equal(file_read(AT_FDCWD, SHIPPED "/models.conf", CONF_FILE_BYTES_MAX, &models, NULL), 0);
+        assert_int_equal(file_read(AT_FDCWD, SHIPPED "/atelier.conf", CONF_FILE_BYTES_MAX, &example, NULL), 0);
+        for (char *p = example; *p; p++)
+                if (*p == '#' && (p == example || p[-1] == '\n') && p[1] != ' ')
+                        *p = ' ';
+        for (char *p = example; (p = strstr(p, "\n#    ")); p++)
+                p[1] = ' ';
+
+        folder_write(*state, "models.conf", models);
+        settings = load_text(*state, example);
+        assert_string_equal(settings->worker.default_model, "gpt-image-2");
+        assert_string_equal(settings_find_model(settings, "flux")->provider, "local");
+}
+
+#define SANDBOX "providers = ( { name = \"sandbox\"; kind = \"sandbox\"; environments = [ \"staging\" ]; } );\n" \
+                "models = ( { name = \"a\"; provider = \"sandbox\"; sizes = [ \"auto\" ]; } );\n"
+
+static void test_sandbox_in_production_where_it_is_named(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+
+        folder_write(*state, "models.conf", SANDBOX);
+        settings = load_text(*state, "environment = \"production\";\n"
+                                     "providers = ( { name = \"sandbox\"; environments = [ \"production\" ]; } );");
+        assert_true(settings_find_provider(settings, "sandbox")->enabled);
+        assert_string_equal(settings->worker.default_model, "a");
+}
+
+static void test_key_in_the_environment(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+
+        folder_set(*state, "OPENAI_API_KEY=sk-1");
+        folder_set(*state, "MY_OWN_API_KEY=sk-2");
+        folder_set(*state, "EMPTY_API_KEY=");
+        settings = load_text(*state, "providers = (\n"
+                                     "{ name = \"openai\"; base_url = \"http://a\"; key = \"credential:a\"; },\n"
+                                     "{ name = \"my-own\"; base_url = \"http://a\"; },\n"
+                                     "{ name = \"empty\"; base_url = \"http://a\"; key = \"credential:b\"; } );");
+        assert_string_equal(settings_find_provider(settings, "openai")->key, "env:OPENAI_API_KEY");
+        assert_string_equal(settings_find_provider(settings, "my-own")->key, "env:MY_OWN_API_KEY");
+        assert_string_equal(settings_find_provider(settings, "empty")->key, "credential:b");
+}
+
+static void test_model_of_an_unknown_provider(void **state) {
+        assert_refused(*state,
+                       "providers = ( { name = \"sandbox\"; kind = \"sandbox\"; } );\n"
+                       "models = ( { name = \"a\"; provider = \"sandbx\"; sizes = [ \"auto\" ]; },\n"
+                       "{ name = \"b\"; provider = \"elsewhere\"; sizes = [ \"auto\" ]; },\n"
+                       "{ name = \"c\"; sizes = [ \"auto\" ]; } );",
+                       "atelier.conf:2: models.a.provider: \"sandbx\" is no provider; did you mean \"sandbox\"?\n"
+                       "atelier.conf:3: models.b.provider: no such provider; expected the name of one in providers\n"
+                       "atelier.conf:4: models.c.provider: missing; expected the name of a provider\n");
+}
+
+static void test_provider_without_its_url(void **state) {
+        assert_refused(*state, "providers = ( { name = \"a\"; } );",
+                       "atelier.conf:1: providers.a.base_url: missing; expected a URL, as the kind is openai\n");
+}
+
+#define PROVIDER "providers = ( { name = \"p\"; kind = \"sandbox\"; } );\n"
+
+static void assert_model_refused(ConfFolder *folder, const char *settings, const char *expected) {
+        _cleanup_free_ char *text =
+                text_format(PROVIDER "models = ( { name = \"a\"; provider = \"p\"; %s } );", settings);
+        _cleanup_free_ char *error = text_format("atelier.conf:2: models.a.%s\n", expected);
+
+        assert_refused(folder, text, error);
+}
+
+static void test_sizes_of_a_model(void **state) {
+        assert_model_refused(*state, "", "sizes: empty; expected sizes, or free_sizes = true");
+        assert_model_refused(*state, "sizes = [ \"1024\" ];", "sizes: wrong size; expected WIDTHxHEIGHT or auto");
+        assert_model_refused(*state, "sizes = [ \"auto\", \"0x5\" ];",
+                             "sizes: wrong size; expected WIDTHxHEIGHT or auto");
+        assert_model_refused(*state, "sizes = [ \"1024x1024x3\" ];",
+                             "sizes: wrong size; expected WIDTHxHEIGHT or auto");
+        assert_model_refused(*state, "sizes = [ \"123456x1\" ];", "sizes: wrong size; expected WIDTHxHEIGHT or auto");
+        assert_model_refused(*state, "sizes = [ \"auto\" ]; default_size = \"64x64\";",
+                             "default_size: not taken by the model; expected one of its sizes");
+        assert_model_refused(*state, "free_sizes = true; edge_min = 65; edge_max = 64;",
+                             "edge_min: above edge_max; expected at most that");
+        assert_model_refused(*state, "free_sizes = true; pixels_min = 65; pixels_max = 64;",
+                             "pixels_min: above pixels_max; expected at most that");
+}
+
+static void test_default_quality_of_a_model(void **state) {
+        assert_model_refused(*state, "sizes = [ \"auto\" ]; qualities = [ \"low\" ]; default_quality = \"high\";",
+                             "default_quality: not taken by the model; expected one of its qualities");
+}
+
+static void test_free_default_size(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_text(
+                *state, PROVIDER
+                "models = ( { name = \"a\"; provider = \"p\"; free_sizes = true; default_size = \"64x64\"; } );");
+
+        assert_string_equal(settings_find_model(settings, "a")->default_size, "64x64");
+}
+
+static void test_default_model(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_text(
+                *state, PROVIDER
+                "models = ( { name = \"a\"; provider = \"p\"; sizes = [ \"auto\" ]; },\n"
+                "{ name = \"b\"; provider = \"p\"; sizes = [ \"auto\" ]; } ); worker = { default_model = \"b\"; };");
+
+        assert_string_equal(settings->worker.default_model, "b");
+        assert_refused(*state, PROVIDER "worker = { default_model = \"c\"; };",
+                       "worker.default_model: there is no model \"c\"; expected one of models\n");
+        assert_refused(*state, SANDBOX "worker = { default_model = \"a\"; };",
+                       "worker.default_model: the provider of \"a\" is not used in this environment; expected another "
+                       "model\n");
+}
+
+static void test_urls(void **state) {
+        static const char *const wrong[] = {
+                "ftp://a", "a.example", "https://", "https:///v1", "https://user:password@a", "https://a/?q",
+                "https://a/#f", "https://a b",
+        };
+        _cleanup_(settings_freep) Settings *settings =
+                load_text(*state, "api = { public_url = \"https://images.example:8443/x//\"; };");
+
+        assert_string_equal(settings->api.public_url, "https://images.example:8443/x");
+        for (size_t i = 0; i < ELEMENTS(wrong); i++) {
+                _cleanup_free_ char *text = text_format("api = { public_url = \"%s\"; };", wrong[i]);
+                _cleanup_free_ char *error =
+                        text_format("atelier.conf:1: api.public_url: \"%s\" is not taken; expected an http:// or "
+                                    "https:// URL without user, query or fragment\n", wrong[i]);
+
+                assert_refused(*state, text, error);
+        }
+}
+
+static void test_format_shows_what_is_in_force(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+        _cleanup_free_ char *text = NULL;
+        Buffer buffer = BUFFER_INIT(0);
+
+        settings = load_text(*state, SANDBOX "api = { hosts = [ \"a\", \"b\\\"c\" ]; body_bytes_max = \"1536K\"; };\n"
+                                             "worker = { job_timeout = 5400; storage_free_min = 1000; };");
+        assert_int_equal(settings_format(settings, &buffer), 0);
+        text = buffer_take_text(&buffer);
+        assert_non_null(strstr(text, "\nenvironment = \"development\"\n"));
+        assert_non_null(strstr(text, "\nlog_level = \"debug\"\n"));
+        assert_non_null(strstr(text, "\nproviders.sandbox.environments = [ \"staging\" ]\n"));
+        assert_non_null(strstr(text, "\nmodels.a.sizes = [ \"auto\" ]\n"));
+        assert_non_null(strstr(text, "\n# api.public_url is unset\n"));
+        assert_non_null(strstr(text, "\napi.hosts = [ \"a\", \"b\\\"c\" ]\n"));
+        assert_non_null(strstr(text, "\napi.body_bytes_max = \"1536K\"\n"));
+        assert_non_null(strstr(text, "\nworker.job_timeout = \"1h 30min\"\n"));
+        assert_non_null(strstr(text, "\nworker.storage_free_min = \"1000\"\n"));
+}
+
+/* With ATELIER_UPDATE=1 in the environment the manual is written anew instead of compared. */
+static void test_manual_is_current(void **state) {
+        _cleanup_free_ char *manual = NULL, *expected = NULL;
+        Buffer buffer = BUFFER_INIT(0);
+        char *begin, *end;
+
+        (void) state;
+        assert_int_equal(file_read(AT_FDCWD, MANUAL, MANUAL_BYTES_MAX, &manual, NULL), 0);
+        begin = strstr(manual, MANUAL_BEGIN);
+        assert_non_null(begin);
+        begin += strlen(MANUAL_BEGIN);
+        end = strstr(begin, MANUAL_END);
+        assert_non_null(end);
+
+        assert_int_equal(buffer_append(&buffer, manual, (size_t) (begin - manual)), 0);
+        assert_int_equal(settings_document(&buffer), 0);
+        assert_int_equal(buffer_append_text(&buffer, end), 0);
+        expected = buffer_take_text(&buffer);
+        if (getenv("ATELIER_UPDATE"))
+                assert_int_equal(file_replace(AT_FDCWD, MANUAL, expected, strlen(expected), 0644), 0);
+        else
+                assert_string_equal(manual, expected);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(test_defaults),
+                TEST(test_presets_of_the_guide),
+                TEST(test_variables_of_the_guide),
+                TEST(test_log_levels_in_any_case),
+                TEST(test_debug_wins_over_the_log_level),
+                TEST(test_shipped_files_in_development),
+                TEST(test_shipped_files_in_production),
+                TEST(test_shipped_examples_are_taken),
+                TEST(test_sandbox_in_production_where_it_is_named),
+                TEST(test_key_in_the_environment),
+                TEST(test_model_of_an_unknown_provider),
+                TEST(test_provider_without_its_url),
+                TEST(test_sizes_of_a_model),
+                TEST(test_default_quality_of_a_model),
+                TEST(test_free_default_size),
+                TEST(test_default_model),
+                TEST(test_urls),
+                TEST(test_format_shows_what_is_in_force),
+                TEST(test_manual_is_current),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
