@@ -71,7 +71,7 @@ unit_sources := $(wildcard tests/unit/test-*.c)
 unit_tests := $(unit_sources:%.c=$(BUILD)/%)
 fuzz_sources := $(wildcard tests/fuzz/fuzz-*.c)
 fuzz_replays := $(fuzz_sources:%.c=$(BUILD)/%)
-fuzz_programs := $(fuzz_sources:tests/fuzz/%.c=build/fuzz/%)
+fuzz_programs := $(fuzz_sources:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 
 .PHONY: all
 all: $(programs) ## Build the daemons and atelierctl (V=1 shows the commands, SANITIZER=address,undefined)
@@ -163,26 +163,24 @@ check-all: ## check, with sanitizers, on Debian 13, and on a fresh minimal tree
 	$(q)tests/debian-13/run
 	$(q)tests/fresh-tree/run
 
-.PHONY: bench fuzz coverage
+.PHONY: bench fuzz fuzz-programs coverage
 bench: ## Measure beside the peers and write the README's table
 	$(q)packaging/install-dependencies build try bench
 	$(q)$(MAKE) --no-print-directory -j$(J) all
 	$(q)tests/bench/run
 
 FUZZ_SECONDS ?= 60
-build/fuzz/%: tests/fuzz/%.c $(shared_sources) $(api_sources) $(worker_sources)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(foreach d,api worker,$(call daemon_library,$(d))) $(shared_library)
 	@mkdir -p $(@D)
-	$(say) FUZZ $@
-	$(q)$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DATELIER_VERSION='"$(VERSION)"' -O1 -g \
-		-fsanitize=fuzzer,address,undefined -Ilibshared -Idaemons/api -Idaemons/worker \
-		-ffunction-sections -Wl,--gc-sections \
-		$< $(shared_sources) $(filter-out daemons/worker/manager.c,$(worker_sources)) daemons/api/image-request.c \
-		$(LIBS_worker) $(LIBS_common) -o $@
+	$(say) LD $@
+	$(q)$(CC) $(all_ldflags) -fsanitize=fuzzer $^ $(LIBS_api) $(LIBS_worker) $(LIBS_common) -o $@
 
-fuzz: ## Run each fuzz target FUZZ_SECONDS (60)
-	$(q)packaging/install-dependencies build test
-	$(q)$(MAKE) --no-print-directory -j$(J) $(fuzz_programs)
-	$(q)tests/fuzz/run $(FUZZ_SECONDS) $(fuzz_programs)
+fuzz-programs: $(fuzz_programs)
+
+fuzz: ## Run each fuzz target FUZZ_SECONDS (60); TARGETS= selects by name
+	$(q)packaging/install-dependencies build fuzz
+	$(q)$(MAKE) --no-print-directory -j$(J) CC=$(FUZZ_CC) SANITIZER=fuzzer-no-link,address,undefined fuzz-programs
+	$(q)tests/fuzz/run $(FUZZ_SECONDS) build/sanitized-fuzzer-no-link-address-undefined/fuzz $(TARGETS)
 
 coverage: ## Line coverage of unit and integration tests, as text
 	$(q)packaging/install-dependencies build test coverage

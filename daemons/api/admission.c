@@ -31,9 +31,10 @@ static int check_client(const ApiSettings *settings, HttpRequest *request, ApiEr
         }
         /* HTTP/1.0 knows no Host; no browser speaks it. */
         if (host && !host_is_ours(host, settings->hosts, settings->public_url)) {
-                api_error_set(error, 421, ERROR_TYPE_REQUEST, "unknown_host", NULL,
-                              "The Host '%.128s' is not served here. Name it in the setting api.hosts if it should be.",
-                              host);
+                api_error_set(
+                        error, 421, ERROR_TYPE_REQUEST, "unknown_host", NULL,
+                        "The Host '%.128s' is not served here. Name it in the setting api.hosts if it should be.",
+                        host);
                 return ADMISSION_REFUSED;
         }
         return 0;

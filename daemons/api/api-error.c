@@ -29,8 +29,8 @@ void api_error_set(ApiError *error, unsigned status, const char *type, const cha
 }
 
 void api_error_set_body_too_large(ApiError *error, uint64_t bytes_max) {
-        api_error_set(error, 413, ERROR_TYPE_REQUEST, "body_too_large", NULL, "The body is larger than %" PRIu64 " bytes.",
-                      bytes_max);
+        api_error_set(error, 413, ERROR_TYPE_REQUEST, "body_too_large", NULL,
+                      "The body is larger than %" PRIu64 " bytes.", bytes_max);
 }
 
 void api_error_from_worker(ApiError *error, const JsonValue *failure) {

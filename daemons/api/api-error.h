@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/macro.h"
 
-#define API_ERROR_NAME_BYTES_MAX 96       /* type, code, param; longer ones are cut */
+#define API_ERROR_NAME_BYTES_MAX 96 /* type, code, param; longer ones are cut */
 #define API_ERROR_MESSAGE_BYTES_MAX 1024
 
 #define ERROR_TYPE_REQUEST "invalid_request_error"
@@ -14,8 +14,8 @@
 typedef struct ApiError {
         unsigned status;
         char type[API_ERROR_NAME_BYTES_MAX];
-        char code[API_ERROR_NAME_BYTES_MAX];    /* empty: null */
-        char param[API_ERROR_NAME_BYTES_MAX];   /* empty: null */
+        char code[API_ERROR_NAME_BYTES_MAX]; /* empty: null */
+        char param[API_ERROR_NAME_BYTES_MAX]; /* empty: null */
         char message[API_ERROR_MESSAGE_BYTES_MAX];
 } ApiError;
 

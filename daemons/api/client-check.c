@@ -8,10 +8,10 @@
 
 #include "base/text.h"
 
-#define GROUPS_MAX 1024      /* of one peer; whoever is in more is not taken for a member */
+#define GROUPS_MAX 1024 /* of one peer; whoever is in more is not taken for a member */
 #define HOST_BYTES_MAX 255
 #define PORT_MAX 65535
-#define LOOPBACK_NETWORK 127  /* first byte of 127.0.0.0/8 */
+#define LOOPBACK_NETWORK 127 /* first byte of 127.0.0.0/8 */
 
 static bool ipv6_is_loopback(const struct in6_addr *address) {
         return IN6_IS_ADDR_LOOPBACK(address) ||
@@ -94,8 +94,7 @@ static bool name_is_loopback(const char *name, bool literal) {
 
         if (literal)
                 return inet_pton(AF_INET6, name, &ipv6) == 1 && ipv6_is_loopback(&ipv6);
-        return strcasecmp(name, "localhost") == 0 ||
-               (inet_pton(AF_INET, name, &ipv4) == 1 && ipv4_is_loopback(&ipv4));
+        return strcasecmp(name, "localhost") == 0 || (inet_pton(AF_INET, name, &ipv4) == 1 && ipv4_is_loopback(&ipv4));
 }
 
 /* The authority of "https://NAME[:PORT]/…". */

@@ -11,9 +11,9 @@
 #include "base/macro.h"
 
 typedef enum ClientOrigin {
-        CLIENT_REFUSED,   /* neither loopback nor Unix socket */
+        CLIENT_REFUSED, /* neither loopback nor Unix socket */
         CLIENT_LOOPBACK,
-        CLIENT_MEMBER,    /* root, or of the group, on the Unix socket */
+        CLIENT_MEMBER, /* root, or of the group, on the Unix socket */
 } ClientOrigin;
 
 #define CLIENT_GROUP_NONE ((gid_t) -1)
@@ -25,6 +25,6 @@ ClientOrigin client_origin(const struct sockaddr *address, int fd, gid_t group);
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104. */
 bool address_is_loopback(const struct sockaddr *address);
 
-/* A Host field "NAME[:PORT]" whose name is localhost, a loopback address, in `hosts` (ended by NULL, may be NULL) or the
- * name in `public_url` (may be NULL). */
+/* A Host field "NAME[:PORT]" whose name is localhost, a loopback address, in `hosts` (ended by NULL, may be NULL) or
+ * the name in `public_url` (may be NULL). */
 bool host_is_ours(const char *host, char *const *hosts, const char *public_url);

@@ -7,7 +7,7 @@
 #include "base/time.h"
 #include "worker-error.h"
 
-#define TOKEN_BYTES_MAX 512    /* a longer one is no key of ours and is not passed on */
+#define TOKEN_BYTES_MAX 512 /* a longer one is no key of ours and is not passed on */
 
 typedef struct Exchange {
         ApiManager *manager;
@@ -80,7 +80,7 @@ static void on_reply(const VarlinkReply *reply, void *userdata) {
                 return;
 
         exchange = userdata;
-        exchange->call = NULL;  /* it is over */
+        exchange->call = NULL; /* it is over */
         request = exchange->request;
         http_request_set_work(request, NULL, NULL);
 
@@ -114,7 +114,7 @@ void exchange_start(ApiManager *manager, HttpRequest *request, const ExchangeKin
                 http_request_answer(request, -ENOMEM, NULL);
                 return;
         }
-        *exchange = (Exchange) { manager, request, kind, TAKE_PTR(owned), NULL };
+        *exchange = (Exchange){ manager, request, kind, TAKE_PTR(owned), NULL };
 
         r = worker_client_call(api_manager_worker(manager), &exchange->call, &kind->method, build, on_reply, exchange);
         if (r == -EBUSY)

@@ -6,12 +6,12 @@
 #include "worker-client.h"
 
 enum {
-        EXCHANGE_CONTINUES = 1,  /* another exchange was begun for the request, which will answer it */
+        EXCHANGE_CONTINUES = 1, /* another exchange was begun for the request, which will answer it */
 };
 
 typedef struct ExchangeKind {
         WorkerMethod method;
-        bool anonymous;          /* the method takes no `caller` */
+        bool anonymous; /* the method takes no `caller` */
         /* Adds the members of the parameters but `caller`. `prepared` is what was given to exchange_start(), at the
          * first try, and is taken over; later NULL. */
         int (*build)(HttpRequest *request, JsonValue *parameters, JsonValue *prepared);

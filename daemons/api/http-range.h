@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 typedef enum HttpRange {
-        HTTP_RANGE_WHOLE,          /* no Range, one that we do not take (several, another unit), or a broken one */
+        HTTP_RANGE_WHOLE, /* no Range, one that we do not take (several, another unit), or a broken one */
         HTTP_RANGE_PART,
-        HTTP_RANGE_UNSATISFIABLE,  /* 416 */
+        HTTP_RANGE_UNSATISFIABLE, /* 416 */
 } HttpRange;
 
 /* `field` is the value of Range, or NULL; size that of the whole in bytes. */

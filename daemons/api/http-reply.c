@@ -25,7 +25,7 @@ static int reply_new(HttpReply **ret, unsigned status, struct MHD_Response *resp
                 MHD_destroy_response(response);
                 return -ENOMEM;
         }
-        *reply = (HttpReply) { status, response };
+        *reply = (HttpReply){ status, response };
 
         if (content_type) {
                 r = http_reply_add_header(reply, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "image-stream.h"
 
-#define HTTP_RETRY_AFTER_SECONDS "2"  /* with every 503 */
+#define HTTP_RETRY_AFTER_SECONDS "2" /* with every 503 */
 
 typedef struct HttpReply HttpReply;
 
@@ -18,8 +18,8 @@ int http_reply_new_text(HttpReply **ret, unsigned status, const char *content_ty
 int http_reply_new_json(HttpReply **ret, unsigned status, const JsonValue *value);
 int http_reply_new_error(HttpReply **ret, const ApiError *error);
 int http_reply_new_file(HttpReply **ret, unsigned status, const char *content_type, int fd, uint64_t offset,
-                        uint64_t size);                          /* takes fd over; sent by sendfile(2) */
-int http_reply_new_stream(HttpReply **ret, ImageStream *stream);  /* takes stream over; 200, JSON */
+                        uint64_t size); /* takes fd over; sent by sendfile(2) */
+int http_reply_new_stream(HttpReply **ret, ImageStream *stream); /* takes stream over; 200, JSON */
 HttpReply *http_reply_free(HttpReply *reply);
 DEFINE_CLEANUP(HttpReply *, http_reply_free);
 

@@ -21,15 +21,15 @@ struct HttpRequest {
         struct MHD_Connection *mhd;
         char id[ID_TEXT_MAX];
         usec_t started_at;
-        const char *method;        /* libmicrohttpd's, as long as the request */
-        Uri uri;                   /* points into uri_text */
+        const char *method; /* libmicrohttpd's, as long as the request */
+        Uri uri; /* points into uri_text */
         int uri_problem;
         RouteMatch match;
 
         Buffer body;
         uint64_t body_max;
-        uint64_t body_dropped;     /* bytes thrown away */
-        size_t *held;              /* where the body is counted */
+        uint64_t body_dropped; /* bytes thrown away */
+        size_t *held; /* where the body is counted */
 
         HttpReply *reply;
         bool begun, complete, suspended, closing;
@@ -46,7 +46,7 @@ int http_request_new(HttpRequest **ret, HttpConnection *connection, struct MHD_C
         if (!request)
                 return -ENOMEM;
 
-        *request = (HttpRequest) { .connection = connection, .mhd = mhd, .method = "", .match.template = ROUTE_OTHER };
+        *request = (HttpRequest){ .connection = connection, .mhd = mhd, .method = "", .match.template = ROUTE_OTHER };
         request->started_at = time_now_monotonic();
         (void) id_new(request->id);
         memcpy(request->uri_text, uri, size);

@@ -12,23 +12,23 @@
 
 /* For handlers. */
 
-const char *http_request_id(const HttpRequest *request);           /* 32 hexadecimal digits, minted for it */
+const char *http_request_id(const HttpRequest *request); /* 32 hexadecimal digits, minted for it */
 ClientOrigin http_request_origin(const HttpRequest *request);
 const char *http_request_method(const HttpRequest *request);
 const Uri *http_request_uri(const HttpRequest *request);
-int http_request_uri_problem(const HttpRequest *request);          /* of uri_parse() */
-const char *http_request_framing_problem(const HttpRequest *request);             /* NULL: none */
-const char *http_request_header(const HttpRequest *request, const char *name);   /* NULL when it was not sent */
+int http_request_uri_problem(const HttpRequest *request); /* of uri_parse() */
+const char *http_request_framing_problem(const HttpRequest *request); /* NULL: none */
+const char *http_request_header(const HttpRequest *request, const char *name); /* NULL when it was not sent */
 const Buffer *http_request_body(const HttpRequest *request);
 RouteMatch *http_request_match(HttpRequest *request);
-usec_t http_request_started_at(const HttpRequest *request);        /* monotonic */
+usec_t http_request_started_at(const HttpRequest *request); /* monotonic */
 
 /* Gives the answer, which is taken over; the first one counts. With r < 0 (what building it came to) `reply` is not
  * used, and the answer is a 500. To be called at once or later, from outside of libmicrohttpd's callbacks. */
 void http_request_answer(HttpRequest *request, int r, HttpReply *reply);
 void http_request_answer_error(HttpRequest *request, const ApiError *error);
 
-/* What is under way for the request; cancelled should the request end before it is answered. NULL: nothing any more. */
+/* What is under way for the request; cancelled should the request end first. NULL: nothing any more. */
 typedef void (*HttpWorkCancel)(void *work);
 void http_request_set_work(HttpRequest *request, void *work, HttpWorkCancel cancel);
 
@@ -40,8 +40,8 @@ void http_request_set_body_max(HttpRequest *request, uint64_t bytes_max);
 
 /* For the server. */
 
-#define HTTP_DRAIN_BYTES_MAX (1024 * 1024)          /* of a body that is thrown away; then the connection is closed */
-#define HTTP_BODIES_BYTES_MAX (64 * 1024 * 1024)    /* of all bodies held at a time */
+#define HTTP_DRAIN_BYTES_MAX (1024 * 1024) /* of a body that is thrown away; then the connection is closed */
+#define HTTP_BODIES_BYTES_MAX (64 * 1024 * 1024) /* of all bodies held at a time */
 
 typedef struct HttpConnection HttpConnection;
 
@@ -69,4 +69,4 @@ int http_request_take_body(HttpRequest *request, const char *data, size_t size, 
 
 void http_request_set_suspended(HttpRequest *request, bool suspended);
 bool http_request_suspended(const HttpRequest *request);
-HttpReply *http_request_reply(const HttpRequest *request);    /* NULL: none yet */
+HttpReply *http_request_reply(const HttpRequest *request); /* NULL: none yet */

@@ -26,22 +26,22 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define RECEIVE_TIMEOUTS 2     /* connection timeouts that a request may take to arrive */
+#define RECEIVE_TIMEOUTS 2 /* connection timeouts that a request may take to arrive */
 #define LISTENERS_MAX 8
 #define HEADER_REQUEST_ID "x-request-id"
 
 typedef struct HttpListener {
         HttpServer *server;
         struct MHD_Daemon *daemon;
-        int fd;                             /* ours to close after quiescing, else libmicrohttpd's */
+        int fd; /* ours to close after quiescing, else libmicrohttpd's */
         sd_event_source *io, *timer, *turn;
-        usec_t timer_at;                    /* monotonic; USEC_INFINITY: off */
+        usec_t timer_at; /* monotonic; USEC_INFINITY: off */
 } HttpListener;
 
 typedef enum ConnectionState {
         CONNECTION_ANSWERING,
-        CONNECTION_WAITING,                 /* for a whole request; in the list of those */
-        CONNECTION_SUSPENDED,               /* for its answer; in the list of those */
+        CONNECTION_WAITING, /* for a whole request; in the list of those */
+        CONNECTION_SUSPENDED, /* for its answer; in the list of those */
 } ConnectionState;
 
 TAILQ_HEAD(ConnectionList, HttpConnection);
@@ -52,8 +52,9 @@ struct HttpConnection {
         int fd;
         ClientOrigin origin;
         ConnectionState state;
-        bool requesting;                    /* the first line of a request was read */
-        usec_t deadline;                    /* while it waits */
+        bool requesting; /* the first line of a request was read */
+        usec_t deadline; /* while it waits */
+        HttpRequest *request; /* while it is suspended */
         TAILQ_ENTRY(HttpConnection) entry;
 };
 
@@ -65,8 +66,8 @@ struct HttpServer {
         HttpListener listeners[LISTENERS_MAX];
         size_t n_listeners;
         size_t n_connections;
-        size_t body_bytes;                  /* of all bodies held */
-        struct ConnectionList waiting;      /* in the order of their deadlines */
+        size_t body_bytes; /* of all bodies held */
+        struct ConnectionList waiting; /* in the order of their deadlines */
         struct ConnectionList suspended;
         sd_event_source *deadline_timer;
         bool quiesced;
@@ -81,7 +82,7 @@ static usec_t server_now(const HttpServer *server) {
 
 /* Times */
 
-/* The timer is only ever moved forward in time: a timer that fires early costs one pump, but moving it at each pump
+/* The timer is only ever moved to an earlier time: one that fires too early costs a pump, but moving it at each pump
  * would cost a system call each. */
 static void arm_timer(HttpListener *listener) {
         unsigned long long msec;
@@ -188,7 +189,8 @@ static HttpConnection *connection_new(HttpListener *listener, struct MHD_Connect
         connection->listener = listener;
         connection->mhd = mhd;
         connection->fd = fd->connect_fd;
-        connection->origin = client_origin(address ? address->client_addr : NULL, connection->fd, server->limits.group);
+        connection->origin =
+                client_origin(address ? address->client_addr : NULL, connection->fd, server->limits.group);
         connection_wait(connection);
         if (server->n_connections++ == 0)
                 server->handlers->busy(true, server->userdata);
@@ -212,6 +214,13 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **slo
                 connection_free(*slot);
                 *slot = NULL;
         }
+}
+
+static void connection_suspend(HttpConnection *connection, HttpRequest *request) {
+        connection->request = request;
+        connection_set_state(connection, CONNECTION_SUSPENDED);
+        http_request_set_suspended(request, true);
+        MHD_suspend_connection(connection->mhd);
 }
 
 ClientOrigin http_connection_origin(const HttpConnection *connection) {
@@ -270,9 +279,7 @@ static enum MHD_Result complete_request(HttpServer *server, HttpRequest *request
         if (http_request_reply(request))
                 return queue_answer(server, request);
 
-        connection_set_state(http_request_connection(request), CONNECTION_SUSPENDED);
-        http_request_set_suspended(request, true);
-        MHD_suspend_connection(http_request_mhd(request));
+        connection_suspend(http_request_connection(request), request);
         return MHD_YES;
 }
 
@@ -349,18 +356,14 @@ static int start_daemon(HttpListener *listener, int fd) {
 
         listener->daemon = MHD_start_daemon(
                 MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, listener,
-                MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-                MHD_OPTION_LISTEN_SOCKET, fd,
-                MHD_OPTION_CONNECTION_LIMIT, limits->connections_max,
-                MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) MAX(limits->connection_timeout / USEC_PER_SEC, (usec_t) 1),
+                MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                limits->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                (unsigned) MAX(limits->connection_timeout / USEC_PER_SEC, (usec_t) 1),
                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HTTP_CONNECTION_MEMORY_BYTES,
                 MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) HTTP_CONNECTION_INCREMENT_BYTES,
-                MHD_OPTION_STRICT_FOR_CLIENT, 1,
-                MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
-                MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL,
-                MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-                MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
-                MHD_OPTION_END);
+                MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK,
+                on_uri, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+                on_connection, listener, MHD_OPTION_END);
         return listener->daemon ? 0 : -EIO;
 }
 
@@ -383,7 +386,7 @@ static int add_sources(HttpListener *listener) {
                 r = sd_event_add_defer(event, &listener->turn, on_turn, listener);
         if (r >= 0)
                 r = sd_event_source_set_description(listener->turn, "http-turn");
-        return r;
+        return r < 0 ? r : 0;
 }
 
 int http_server_listen(HttpServer *server, int fd) {
@@ -400,7 +403,7 @@ int http_server_listen(HttpServer *server, int fd) {
         if (own < 0)
                 return -errno;
 
-        *listener = (HttpListener) { .server = server, .fd = -1, .timer_at = USEC_INFINITY };
+        *listener = (HttpListener){ .server = server, .fd = -1, .timer_at = USEC_INFINITY };
         r = start_daemon(listener, own);
         if (r < 0)
                 return r;
@@ -418,7 +421,7 @@ void http_server_quiesce(HttpServer *server) {
                         server->listeners[i].fd = MHD_quiesce_daemon(server->listeners[i].daemon);
 
         /* What the kernel holds of a request is still read; the end of the stream comes behind it. */
-        TAILQ_FOREACH(connection, &server->waiting, entry)
+        TAILQ_FOREACH (connection, &server->waiting, entry)
                 if (!connection->requesting)
                         (void) shutdown(connection->fd, SHUT_RD);
 }
@@ -435,15 +438,24 @@ static void listener_done(HttpListener *listener) {
         (void) fd_close(listener->fd);
 }
 
-HttpServer *http_server_free(HttpServer *server) {
+/* Whoever still waits is told. libmicrohttpd would end the process if it were stopped with a connection suspended. */
+static void answer_suspended(HttpServer *server) {
         HttpConnection *connection;
+        ApiError error;
 
+        api_error_set(&error, MHD_HTTP_SERVICE_UNAVAILABLE, ERROR_TYPE_UNAVAILABLE, "stopping", NULL,
+                      "The server is being stopped. A job that was accepted goes on; look for it in /v1/jobs.");
+        while ((connection = TAILQ_FIRST(&server->suspended)))
+                http_request_answer_error(connection->request, &error);
+        for (size_t i = 0; i < server->n_listeners; i++)
+                (void) MHD_run(server->listeners[i].daemon);
+}
+
+HttpServer *http_server_free(HttpServer *server) {
         if (!server)
                 return NULL;
 
-        /* libmicrohttpd ends the process if it is stopped with a connection suspended. */
-        TAILQ_FOREACH(connection, &server->suspended, entry)
-                MHD_resume_connection(connection->mhd);
+        answer_suspended(server);
         for (size_t i = 0; i < server->n_listeners; i++)
                 listener_done(&server->listeners[i]);
         (void) sd_event_source_disable_unref(server->deadline_timer);

@@ -5,7 +5,7 @@
 
 #include "http-request.h"
 
-#define HTTP_CONNECTION_MEMORY_BYTES 8192      /* head of a request, answer's head and buffers of one connection */
+#define HTTP_CONNECTION_MEMORY_BYTES 8192 /* head of a request, answer's head and buffers of one connection */
 #define HTTP_CONNECTION_INCREMENT_BYTES 2048
 
 typedef struct HttpServer HttpServer;
@@ -22,18 +22,18 @@ typedef struct HttpHandlers {
 } HttpHandlers;
 
 typedef struct HttpLimits {
-        unsigned connections_max;      /* of each listening socket; further ones wait in its backlog */
-        usec_t connection_timeout;     /* without a byte in either direction, in whole seconds */
-        gid_t group;                   /* makes a client of the Unix socket a member */
+        unsigned connections_max; /* of each listening socket; further ones wait in its backlog */
+        usec_t connection_timeout; /* without a byte in either direction, in whole seconds */
+        gid_t group; /* makes a client of the Unix socket a member */
 } HttpLimits;
 
 /* `handlers` outlives the server. */
 int http_server_new(HttpServer **ret, sd_event *event, const HttpHandlers *handlers, const HttpLimits *limits,
                     void *userdata);
-HttpServer *http_server_free(HttpServer *server);  /* requests under way are cut off */
+HttpServer *http_server_free(HttpServer *server); /* requests under way are answered with 503 */
 DEFINE_CLEANUP(HttpServer *, http_server_free);
 
-int http_server_listen(HttpServer *server, int fd);  /* stays the caller's */
+int http_server_listen(HttpServer *server, int fd); /* stays the caller's */
 
 /* Accepts no more. Connections without a request are closed, the others after their answer. */
 void http_server_quiesce(HttpServer *server);

@@ -6,16 +6,16 @@
 #include "base/text.h"
 
 typedef enum FieldKind {
-        FIELD_PROMPT,    /* text of any length */
+        FIELD_PROMPT, /* text of any length */
         FIELD_TEXT,
-        FIELD_ANSWER,    /* url or b64_json */
+        FIELD_ANSWER, /* url or b64_json */
         FIELD_INTEGER,
-        FIELD_STREAM,    /* may only be false */
-        FIELD_PARTIALS,  /* may only be 0 */
+        FIELD_STREAM, /* may only be false */
+        FIELD_PARTIALS, /* may only be 0 */
 } FieldKind;
 
 enum {
-        MEMBER_DROPPED = IMAGE_REQUEST_INVALID + 1,  /* good, but nothing for the worker */
+        MEMBER_DROPPED = IMAGE_REQUEST_INVALID + 1, /* good, but nothing for the worker */
 };
 
 typedef struct Field {
@@ -140,8 +140,7 @@ static int parse_object(const char *text, size_t size, JsonValue **ret, ApiError
         if (r < 0)
                 return r;
         if (!cJSON_IsObject(body)) {
-                api_error_set(error, 400, ERROR_TYPE_REQUEST, NULL, NULL,
-                              "The body must be a JSON object, but is %s.",
+                api_error_set(error, 400, ERROR_TYPE_REQUEST, NULL, NULL, "The body must be a JSON object, but is %s.",
                               cJSON_IsNull(body) ? "null" : type_name(body));
                 return IMAGE_REQUEST_INVALID;
         }

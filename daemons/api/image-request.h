@@ -5,7 +5,7 @@
 #include "api-error.h"
 #include "base/json.h"
 
-#define IMAGE_REQUEST_FIELD_BYTES_MAX 512  /* of any text but the prompt, whose length the model bounds */
+#define IMAGE_REQUEST_FIELD_BYTES_MAX 512 /* of any text but the prompt, whose length the model bounds */
 
 enum {
         IMAGE_REQUEST_INVALID = 1,

@@ -11,15 +11,15 @@
 #include "base/fd.h"
 
 #define PARTS_MAX (2 * IMAGE_STREAM_IMAGES_MAX + 1)
-#define GROUP_BYTES 3                /* of a file … */
-#define GROUP_TEXT 4                 /* … in characters */
+#define GROUP_BYTES 3 /* of a file … */
+#define GROUP_TEXT 4 /* … in characters */
 #define CHUNK_GROUPS (IMAGE_STREAM_BLOCK_BYTES / GROUP_TEXT)
 
 typedef struct StreamPart {
-        char *text;                  /* NULL: a file */
+        char *text; /* NULL: a file */
         int fd;
         uint64_t file_bytes;
-        uint64_t size;               /* in the body */
+        uint64_t size; /* in the body */
 } StreamPart;
 
 struct ImageStream {
@@ -60,7 +60,7 @@ int image_stream_add_text(ImageStream *stream, char *text) {
 
         if (!owned)
                 return -ENOMEM;
-        r = add_part(stream, &(StreamPart) { .text = owned, .fd = -1, .size = strlen(owned) });
+        r = add_part(stream, &(StreamPart){ .text = owned, .fd = -1, .size = strlen(owned) });
         if (r >= 0)
                 owned = NULL;
         return r;
@@ -76,11 +76,11 @@ int image_stream_add_file(ImageStream *stream, int fd) {
         if (!S_ISREG(st.st_mode))
                 return -EBADF;
 
-        r = add_part(stream, &(StreamPart) {
-                .fd = owned,
-                .file_bytes = (uint64_t) st.st_size,
-                .size = BASE64_ENCODED_SIZE(st.st_size),
-        });
+        r = add_part(stream, &(StreamPart){
+                                     .fd = owned,
+                                     .file_bytes = (uint64_t) st.st_size,
+                                     .size = BASE64_ENCODED_SIZE(st.st_size),
+                             });
         if (r >= 0)
                 owned = -1;
         return r;

@@ -8,7 +8,7 @@
 #include "base/macro.h"
 
 #define IMAGE_STREAM_IMAGES_MAX 16
-#define IMAGE_STREAM_BLOCK_BYTES 32768  /* a good size of one read: 24 KiB of a file */
+#define IMAGE_STREAM_BLOCK_BYTES 32768 /* a good size of one read: 24 KiB of a file */
 
 typedef struct ImageStream ImageStream;
 
@@ -22,5 +22,5 @@ int image_stream_add_file(ImageStream *stream, int fd);
 
 uint64_t image_stream_size(const ImageStream *stream);
 
-/* Up to `size` bytes from `position`; 0 at the end. Negative errno of pread(2); -EIO when a file has become shorter. */
+/* Up to `size` bytes from `position`; 0 at the end. Errors of pread(2); -EIO when a file has become shorter. */
 ssize_t image_stream_read(const ImageStream *stream, uint64_t position, char *data, size_t size);

@@ -8,7 +8,7 @@
 typedef enum JobOutcome {
         JOB_UNFINISHED,
         JOB_COMPLETED,
-        JOB_FAILED,     /* failed or cancelled */
+        JOB_FAILED, /* failed or cancelled */
 } JobOutcome;
 
 JobOutcome job_reply_outcome(const JsonValue *job);

@@ -9,6 +9,7 @@
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "admission.h"
 #include "base/log.h"
@@ -18,6 +19,10 @@
 #include "worker-sampler.h"
 
 #define GROUP_MEMBERS "atelier"
+
+#define FDS_OTHER 1024 /* files of answers, the loop, Varlink */
+
+static const char *const sockets[] = { "http", "http-unix", NULL };
 
 enum {
         FAMILY_REQUESTS,
@@ -135,27 +140,45 @@ static const HttpHandlers http_handlers = {
 };
 
 static int listen_all(ApiManager *manager) {
-        static const char *const names[] = { "http", "http-unix" };
-
-        for (size_t i = 0; i < ELEMENTS(names); i++) {
+        for (const char *const *name = sockets; *name; name++) {
                 const int *fds;
-                size_t n = service_sockets(manager->service, names[i], &fds);
+                size_t n = service_sockets(manager->service, *name, &fds);
 
-                for (size_t j = 0; j < n; j++) {
-                        int r = http_server_listen(manager->http, fds[j]);
+                for (size_t i = 0; i < n; i++) {
+                        int r = http_server_listen(manager->http, fds[i]);
 
                         if (r < 0)
-                                return log_error_errno(r, "the socket '%s' can't be served", names[i]);
+                                return log_error_errno(r, "the socket '%s' can't be served", *name);
                 }
         }
         return 0;
+}
+
+/* As many connections as are configured for each listening socket, and as LimitNOFILE= has room for. */
+static unsigned connections_max(const ApiManager *manager) {
+        const ApiSettings *settings = api_manager_settings(manager);
+        int64_t wanted = settings->connections_max, room;
+        struct rlimit limit;
+        size_t n = 0;
+
+        for (const char *const *name = sockets; *name; name++)
+                n += service_sockets(manager->service, *name, &(const int *){ NULL });
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+                return (unsigned) wanted;
+
+        room = ((int64_t) limit.rlim_cur - settings->worker_connections_max - FDS_OTHER) /
+               (int64_t) MAX(n, (size_t) 1);
+        if (room < wanted)
+                log_warning("LimitNOFILE= has room for only %lld of %lld connections to each socket",
+                            (long long) MAX(room, (int64_t) 1), (long long) wanted);
+        return room < wanted ? (unsigned) MAX(room, (int64_t) 1) : (unsigned) wanted;
 }
 
 static int add_http(ApiManager *manager) {
         const ApiSettings *settings = api_manager_settings(manager);
         const struct group *group = getgrnam(GROUP_MEMBERS);
         const HttpLimits limits = {
-                .connections_max = (unsigned) settings->connections_max,
+                .connections_max = connections_max(manager),
                 .connection_timeout = settings->connection_timeout,
                 .group = group ? group->gr_gid : CLIENT_GROUP_NONE,
         };
@@ -208,7 +231,8 @@ static int add_metrics(ApiManager *manager) {
         if (r >= 0)
                 r = keep_metrics_in(manager, folder);
         if (r < 0 && r != -ENOENT)
-                (void) log_warning_errno(r, "metrics can't be kept in %s and begin anew", folder ?: "RUNTIME_DIRECTORY");
+                (void) log_warning_errno(r, "metrics can't be kept in %s and begin anew",
+                                         folder ?: "RUNTIME_DIRECTORY");
 
         r = 0;
         if (!manager->metrics)
@@ -261,8 +285,8 @@ static void quiesce(void *userdata) {
 static void status(Buffer *text, void *userdata) {
         ApiManager *manager = userdata;
 
-        (void) buffer_printf(text, "%zu connections, %zu calls to the worker",
-                             http_server_connections(manager->http), worker_client_calls(manager->worker));
+        (void) buffer_printf(text, "%zu connections, %zu calls to the worker", http_server_connections(manager->http),
+                             worker_client_calls(manager->worker));
 }
 
 static int format_metrics(Buffer *text, void *userdata) {
@@ -276,8 +300,6 @@ static usec_t idle_timeout(const Settings *settings) {
 static usec_t drain_timeout(const Settings *settings) {
         return settings->api.drain_timeout;
 }
-
-static const char *const sockets[] = { "http", "http-unix", NULL };
 
 static const AccessRule access_rules[] = {
         { "io.atelier.Daemon.SetLogLevel", ACCESS_NOBODY },

@@ -8,7 +8,7 @@
 #include "image-request.h"
 #include "job-reply.h"
 
-#define SUBMIT_DEADLINE_USEC (60 * USEC_PER_SEC)  /* longer than a watchdog takes to restart a worker that hangs */
+#define SUBMIT_DEADLINE_USEC (60 * USEC_PER_SEC) /* longer than a watchdog takes to restart a worker that hangs */
 #define PREFER "Prefer"
 #define PREFERENCE_ASYNC "respond-async"
 
@@ -64,8 +64,9 @@ static int answer_finished(ApiManager *manager, HttpRequest *request, const Varl
         const JsonValue *job = json_get_object(reply->parameters, "job");
         ApiError error;
 
-        (void) log_record(LOG_DEBUG, 0, LOG_FIELDS({ "ATELIER_REQUEST", http_request_id(request) },
-                                                   { "ATELIER_JOB", json_get_string(job, "id") }),
+        (void) log_record(LOG_DEBUG, 0,
+                          LOG_FIELDS({ "ATELIER_REQUEST", http_request_id(request) },
+                                     { "ATELIER_JOB", json_get_string(job, "id") }),
                           "job ended as %s", json_get_string(job, "status") ?: "nothing");
         if (job_reply_outcome(job) == JOB_COMPLETED)
                 return answer_images(manager, request, reply, job, ret);

@@ -22,7 +22,7 @@ static int add_check(JsonValue *checks, const char *name, bool ok, int64_t laten
 /* Takes checks over. */
 static int answer_checks(JsonValue *checks, bool healthy, HttpReply **ret) {
         _cleanup_(json_freep) JsonValue *health = json_new_object(), *owned = checks;
-        double now = (double) (time_now_realtime() / USEC_PER_MSEC) / 1000;  /* seconds, to the millisecond */
+        double now = (double) (time_now_realtime() / USEC_PER_MSEC) / 1000; /* seconds, to the millisecond */
         int r;
 
         r = json_add_string(health, "status", healthy ? "healthy" : "degraded");

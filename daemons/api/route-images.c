@@ -24,7 +24,9 @@ typedef struct ImageName {
 /* "SHA256.FORMAT" */
 static bool parse_name(const char *text, ImageName *ret) {
         static const char *const types[][2] = {
-                { "png", "image/png" }, { "jpeg", "image/jpeg" }, { "webp", "image/webp" },
+                { "png", "image/png" },
+                { "jpeg", "image/jpeg" },
+                { "webp", "image/webp" },
         };
         size_t digits = SHA256_TEXT_MAX - 1;
 
@@ -59,8 +61,8 @@ static int answer_unsatisfiable(uint64_t size, HttpReply **ret) {
         ApiError error;
         int r;
 
-        api_error_set(&error, 416, ERROR_TYPE_REQUEST, "range_not_satisfiable", NULL,
-                      "The image has only %llu bytes.", (unsigned long long) size);
+        api_error_set(&error, 416, ERROR_TYPE_REQUEST, "range_not_satisfiable", NULL, "The image has only %llu bytes.",
+                      (unsigned long long) size);
         (void) snprintf(field, sizeof(field), "bytes */%llu", (unsigned long long) size);
         r = http_reply_new_error(&reply, &error);
         if (r >= 0)
@@ -137,7 +139,8 @@ static int answer_unchanged(const ImageName *name, int fd, uint64_t size, HttpRe
         return 0;
 }
 
-static int answer_image(_unused_ ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
+static int answer_image(_unused_ ApiManager *manager, HttpRequest *request, const VarlinkReply *reply,
+                        HttpReply **ret) {
         const char *known = http_request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
         ImageName name = {};
         struct stat st;

@@ -1,5 +1,6 @@
 /* /v1/jobs: what became of requests. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/id.h"
 #include "base/text.h"
@@ -9,6 +10,15 @@
 #define JOBS_DEADLINE_USEC (30 * USEC_PER_SEC)
 #define LIMIT_DEFAULT 20
 #define LIMIT_MAX 100
+
+/* As the worker names them: what cannot be a job's is not asked for. */
+#define JOB_ID_PREFIX "job_"
+
+static bool job_id_valid(const char *text) {
+        size_t n = strlen(JOB_ID_PREFIX);
+
+        return strncmp(text, JOB_ID_PREFIX, n) == 0 && id_valid(text + n);
+}
 
 static int answer_object(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
         _cleanup_free_ char *link_base = api_manager_link_base(manager, request);
@@ -41,7 +51,7 @@ static void answer_not_found(HttpRequest *request) {
 }
 
 void route_get_job(ApiManager *manager, HttpRequest *request) {
-        if (id_valid(http_request_match(request)->argument))
+        if (job_id_valid(http_request_match(request)->argument))
                 exchange_start(manager, request, &get_job, NULL);
         else
                 answer_not_found(request);
@@ -51,7 +61,8 @@ void route_get_job(ApiManager *manager, HttpRequest *request) {
  * cancelled, one that has ended is deleted. Cancel with `delete` alone would delete, at the second try, what the first
  * one cancelled. */
 
-static int answer_deleted(_unused_ ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
+static int answer_deleted(_unused_ ApiManager *manager, HttpRequest *request, const VarlinkReply *reply,
+                          HttpReply **ret) {
         _cleanup_(json_freep) JsonValue *object = json_new_object();
         int r;
 
@@ -112,7 +123,7 @@ static const ExchangeKind look_before_delete = {
 };
 
 void route_delete_job(ApiManager *manager, HttpRequest *request) {
-        if (id_valid(http_request_match(request)->argument))
+        if (job_id_valid(http_request_match(request)->argument))
                 exchange_start(manager, request, &look_before_delete, NULL);
         else
                 answer_not_found(request);
@@ -121,8 +132,8 @@ void route_delete_job(ApiManager *manager, HttpRequest *request) {
 /* The list */
 
 static int refuse_parameter(ApiError *error, const char *name, const char *expected) {
-        api_error_set(error, 400, ERROR_TYPE_REQUEST, "invalid_value", name, "Invalid value for '%s': expected %s.", name,
-                      expected);
+        api_error_set(error, 400, ERROR_TYPE_REQUEST, "invalid_value", name, "Invalid value for '%s': expected %s.",
+                      name, expected);
         return -EINVAL;
 }
 
@@ -142,7 +153,7 @@ static int parse_list(const Uri *uri, uint64_t *ret_limit, ApiError *error) {
         *ret_limit = LIMIT_DEFAULT;
         if (limit && (text_to_unsigned(limit, LIMIT_MAX, ret_limit) < 0 || *ret_limit == 0))
                 return refuse_parameter(error, "limit", "a number from 1 to 100");
-        if (after && !id_valid(after))
+        if (after && !job_id_valid(after))
                 return refuse_parameter(error, "after", "the id of a job");
         if (status && !status_known(status))
                 return refuse_parameter(error, "status", "queued, in_progress, completed, failed or cancelled");

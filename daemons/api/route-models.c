@@ -57,8 +57,8 @@ static int answer_one(_unused_ ApiManager *manager, HttpRequest *request, const 
                         return r < 0 ? r : http_reply_new_json(ret, MHD_HTTP_OK, object);
                 }
 
-        api_error_set(&error, 404, ERROR_TYPE_REQUEST, "model_not_found", "model", "The model '%.128s' does not exist.",
-                      id);
+        api_error_set(&error, 404, ERROR_TYPE_REQUEST, "model_not_found", "model",
+                      "The model '%.128s' does not exist.", id);
         return http_reply_new_error(ret, &error);
 }
 

@@ -33,7 +33,8 @@ static bool template_matches(const char *template, const char *path, char argume
                 return false;
 
         length = strcspn(path + prefix, "/");
-        if (length == 0 || length >= ROUTE_ARGUMENT_BYTES_MAX || !text_equal(strchr(open, '}') + 1, path + prefix + length))
+        if (length == 0 || length >= ROUTE_ARGUMENT_BYTES_MAX ||
+            !text_equal(strchr(open, '}') + 1, path + prefix + length))
                 return false;
         memcpy(argument, path + prefix, length);
         argument[length] = '\0';
@@ -52,7 +53,7 @@ static void allow_add(RouteMatch *match, const char *method) {
 }
 
 int route_find(const Route *routes, const char *method, const char *path, RouteMatch *ret) {
-        *ret = (RouteMatch) { .template = ROUTE_OTHER };
+        *ret = (RouteMatch){ .template = ROUTE_OTHER };
 
         while (routes->template && !template_matches(routes->template, path, ret->argument))
                 routes++;

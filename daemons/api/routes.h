@@ -10,27 +10,27 @@ typedef struct HttpRequest HttpRequest;
 typedef void (*RouteHandler)(ApiManager *manager, HttpRequest *request);
 
 typedef struct Route {
-        const char *method;              /* HEAD is served wherever GET is */
-        const char *template;            /* "/v1/jobs/{id}": {…} stands for one segment that is not empty */
+        const char *method; /* HEAD is served wherever GET is */
+        const char *template; /* "/v1/jobs/{id}": {…} stands for one segment that is not empty */
         RouteHandler handler;
-        const char *const *parameters;   /* of the query, ended by NULL; NULL: none */
-        bool takes_body;                 /* JSON; of others a body is read and thrown away */
+        const char *const *parameters; /* of the query, ended by NULL; NULL: none */
+        bool takes_body; /* JSON; of others a body is read and thrown away */
 } Route;
 
-#define ROUTE_ARGUMENT_BYTES_MAX 256     /* a longer segment matches no template */
+#define ROUTE_ARGUMENT_BYTES_MAX 256 /* a longer segment matches no template */
 #define ROUTE_ALLOW_BYTES_MAX 64
-#define ROUTE_OTHER "other"              /* stands for a template where no route matches */
+#define ROUTE_OTHER "other" /* stands for a template where no route matches */
 
 typedef struct RouteMatch {
         const Route *route;
-        const char *template;                      /* also of a path whose method is not allowed */
-        char argument[ROUTE_ARGUMENT_BYTES_MAX];   /* what stands for {…} */
-        char allow[ROUTE_ALLOW_BYTES_MAX];         /* "GET, HEAD, DELETE" */
+        const char *template; /* also of a path whose method is not allowed */
+        char argument[ROUTE_ARGUMENT_BYTES_MAX]; /* what stands for {…} */
+        char allow[ROUTE_ALLOW_BYTES_MAX]; /* "GET, HEAD, DELETE" */
 } RouteMatch;
 
 enum {
         ROUTE_NOT_FOUND = 1,
-        ROUTE_METHOD_NOT_ALLOWED,  /* ret->allow says which are */
+        ROUTE_METHOD_NOT_ALLOWED, /* ret->allow says which are */
 };
 
 /* `routes` end with {}. The first template that matches decides; rows of one template stand together. */

@@ -57,7 +57,7 @@ static int parse_parameter(char *text, Uri *uri) {
         if (uri->n_parameters == URI_PARAMETERS_MAX)
                 return fail(uri, "too many parameters");
 
-        uri->parameters[uri->n_parameters++] = (UriParameter) { text, value };
+        uri->parameters[uri->n_parameters++] = (UriParameter){ text, value };
         return 0;
 }
 
@@ -65,7 +65,7 @@ int uri_parse(char *text, Uri *ret) {
         char *query = strchr(text, '?');
         int r;
 
-        *ret = (Uri) { .path = "" };
+        *ret = (Uri){ .path = "" };
         if (*text != '/')
                 return fail(ret, "the path does not begin with '/'");
         if (query)

@@ -21,14 +21,14 @@
 #include "base/log.h"
 
 #define SHORT_CALLS_SHARE 8
-#define TICK_USEC (250 * USEC_PER_MSEC)        /* how exactly deadlines are kept */
+#define TICK_USEC (250 * USEC_PER_MSEC) /* how exactly deadlines are kept */
 #define WARNING_INTERVAL_USEC (10 * USEC_PER_SEC)
 
 typedef struct WorkerConnection {
         WorkerClient *client;
         VarlinkClient *varlink;
-        WorkerCall *call;                       /* NULL: idle */
-        bool proven;                            /* a reply came over it */
+        WorkerCall *call; /* NULL: idle */
+        bool proven; /* a reply came over it */
         LIST_ENTRY(WorkerConnection) entry;
 } WorkerConnection;
 
@@ -38,9 +38,9 @@ struct WorkerCall {
         WorkerBuild build;
         WorkerHandler handler;
         void *userdata;
-        WorkerConnection *connection;           /* NULL: waits for one */
-        usec_t deadline;                        /* monotonic; USEC_INFINITY once a reply came */
-        TAILQ_ENTRY(WorkerCall) entry;          /* in `waiting` or `running` */
+        WorkerConnection *connection; /* NULL: waits for one */
+        usec_t deadline; /* monotonic; USEC_INFINITY once a reply came */
+        TAILQ_ENTRY(WorkerCall) entry; /* in `waiting` or `running` */
 };
 
 TAILQ_HEAD(CallList, WorkerCall);
@@ -50,11 +50,11 @@ struct WorkerClient {
         PollSet *poll;
         char *path;
         size_t connections_max, n_connections;
-        size_t n_calls, n_long;                 /* n_long: running calls with `more` */
-        LIST_HEAD(, WorkerConnection) idle;     /* the last used first */
+        size_t n_calls, n_long; /* n_long: running calls with `more` */
+        LIST_HEAD(, WorkerConnection) idle; /* the last used first */
         struct CallList waiting_short, waiting_long, running;
         sd_event_source *tick, *retry;
-        usec_t pause;                           /* the next one's length */
+        usec_t pause; /* the next one's length */
         bool pausing, ticking;
         usec_t warned_at;
 };
@@ -114,7 +114,7 @@ WorkerCall *worker_call_free(WorkerCall *call) {
         client = call->client;
         connection = call_detach(call);
         if (connection)
-                (void) connection_free(connection);  /* the only way to tell the worker that nobody listens */
+                (void) connection_free(connection); /* the only way to tell the worker that nobody listens */
         client->n_calls--;
         free(call);
         dispatch(client);
@@ -129,7 +129,7 @@ static void call_finish(WorkerCall *call, const VarlinkReply *reply) {
 }
 
 static void call_fail(WorkerCall *call, int status) {
-        call_finish(call, &(const VarlinkReply) { .status = status });
+        call_finish(call, &(const VarlinkReply){ .status = status });
 }
 
 /* Connections */
@@ -312,7 +312,7 @@ static int on_retry(_unused_ sd_event_source *source, _unused_ uint64_t usec, vo
 static WorkerCall *find_overdue(const struct CallList *calls, usec_t now) {
         WorkerCall *call;
 
-        TAILQ_FOREACH(call, calls, entry)
+        TAILQ_FOREACH (call, calls, entry)
                 if (call->deadline <= now)
                         return call;
         return NULL;
@@ -418,7 +418,7 @@ int worker_client_call(WorkerClient *client, WorkerCall **ret, const WorkerMetho
         if (!call)
                 return -ENOMEM;
 
-        *call = (WorkerCall) {
+        *call = (WorkerCall){
                 .client = client,
                 .method = method,
                 .build = build,

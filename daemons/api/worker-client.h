@@ -8,7 +8,7 @@
 #include "base/time.h"
 #include "io/varlink-client.h"
 
-#define WORKER_CALLS_MAX 32768                 /* running and waiting */
+#define WORKER_CALLS_MAX 32768 /* running and waiting */
 #define WORKER_RETRY_MIN_USEC (10 * USEC_PER_MSEC)
 #define WORKER_RETRY_MAX_USEC (500 * USEC_PER_MSEC)
 
@@ -16,10 +16,10 @@ typedef struct WorkerClient WorkerClient;
 typedef struct WorkerCall WorkerCall;
 
 typedef struct WorkerMethod {
-        const char *name;    /* "io.atelier.Queue.Submit" */
-        bool more;           /* several replies; such calls leave a share of the pool to the others */
-        bool once;           /* not made again */
-        usec_t deadline;     /* for the first reply; begins anew when a connection with replies is lost */
+        const char *name; /* "io.atelier.Queue.Submit" */
+        bool more; /* several replies; such calls leave a share of the pool to the others */
+        bool once; /* not made again */
+        usec_t deadline; /* for the first reply; begins anew when a connection with replies is lost */
 } WorkerMethod;
 
 /* Makes the parameters, for each try anew. NULL when memory is short. */
@@ -29,13 +29,13 @@ typedef JsonValue *(*WorkerBuild)(void *userdata);
 typedef void (*WorkerHandler)(const VarlinkReply *reply, void *userdata);
 
 int worker_client_new(WorkerClient **ret, sd_event *event, const char *path, size_t connections_max);
-WorkerClient *worker_client_free(WorkerClient *client);  /* its calls must be over or freed */
+WorkerClient *worker_client_free(WorkerClient *client); /* its calls must be over or freed */
 DEFINE_CLEANUP(WorkerClient *, worker_client_free);
 
 /* `method` outlives the call. The handler is never called from in here. -EBUSY past WORKER_CALLS_MAX. */
 int worker_client_call(WorkerClient *client, WorkerCall **ret, const WorkerMethod *method, WorkerBuild build,
                        WorkerHandler handler, void *userdata);
-WorkerCall *worker_call_free(WorkerCall *call);          /* gives the call up; its handler is not called */
+WorkerCall *worker_call_free(WorkerCall *call); /* gives the call up; its handler is not called */
 
 size_t worker_client_calls(const WorkerClient *client);
 size_t worker_client_connections(const WorkerClient *client);

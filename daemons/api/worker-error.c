@@ -22,15 +22,16 @@ int worker_error(const VarlinkReply *reply, ApiError *ret) {
                               "The worker did not answer in time. Please try again.");
                 return 0;
         }
-        if (text_equal(reply->error, "io.atelier.Queue.Refused") || text_equal(reply->error, "io.atelier.Store.Refused")) {
+        if (text_equal(reply->error, "io.atelier.Queue.Refused") ||
+            text_equal(reply->error, "io.atelier.Store.Refused")) {
                 api_error_from_worker(ret, reply->parameters);
                 return 0;
         }
 
         for (size_t i = 0; i < ELEMENTS(known_errors); i++)
                 if (text_equal(known_errors[i].name, reply->error)) {
-                        api_error_set(ret, known_errors[i].status, ERROR_TYPE_REQUEST, known_errors[i].code, NULL, "%s",
-                                      known_errors[i].message);
+                        api_error_set(ret, known_errors[i].status, ERROR_TYPE_REQUEST, known_errors[i].code, NULL,
+                                      "%s", known_errors[i].message);
                         return 0;
                 }
 

@@ -1,7 +1,7 @@
 /* A sample of /metrics must not start a worker that has exited: systemd would start it for the connection alone. So
- * the kernel is asked first whether the control group of its unit, a sibling of ours, has a process. When it has, the
- * worker is asked and its text kept, in memory and in a file of ours; when it has none, the kept text is shown, with the
- * gauge of active generations at zero, which is then true by definition. */
+ * the kernel is asked first whether the control group of its unit, a sibling of ours, has a process. When it has,
+ * the worker is asked and its text kept, in memory and in a file of ours; when it has none, the kept text is shown,
+ * with the gauge of active generations at zero, which is then true by definition. */
 #include "worker-metrics.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@
 #define GAUGE_ACTIVE "genai_active_generations"
 
 struct WorkerMetrics {
-        int folder;      /* of the file; -1: memory only */
+        int folder; /* of the file; -1: memory only */
         char *text;
 };
 
@@ -91,7 +91,7 @@ bool worker_metrics_awake(void) {
             !worker_metrics_sibling(text, UNIT_WORKER, path, sizeof(path)))
                 return true;
         if (read_kernel_file(path, text) < 0)
-                return false;  /* the unit has no group: it does not run */
+                return false; /* the unit has no group: it does not run */
         return strstr(text, "populated 1");
 }
 

@@ -17,7 +17,9 @@ struct WorkerSampler {
 };
 
 static const WorkerMethod get_metrics = {
-        "io.atelier.Daemon.GetMetrics", .once = true, .deadline = SAMPLE_DEADLINE_USEC,
+        "io.atelier.Daemon.GetMetrics",
+        .once = true,
+        .deadline = SAMPLE_DEADLINE_USEC,
 };
 
 static JsonValue *build(_unused_ void *userdata) {
@@ -62,7 +64,8 @@ int worker_sampler_new(WorkerSampler **ret, sd_event *event, WorkerClient *worke
         sampler->worker = worker;
         sampler->metrics = metrics;
 
-        r = sd_event_add_time_relative(event, &sampler->timer, CLOCK_MONOTONIC, 0, USEC_PER_SEC / 10, on_timer, sampler);
+        r = sd_event_add_time_relative(event, &sampler->timer, CLOCK_MONOTONIC, 0, USEC_PER_SEC / 10, on_timer,
+                                       sampler);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(sampler->timer, "worker-sample");

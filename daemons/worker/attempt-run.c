@@ -59,6 +59,13 @@ static int apply_end(Write *write, Store *store) {
         return store_end_attempt(store, CONTAINER_OF(write, AttemptRun, write)->job);
 }
 
+/* After a commit that failed, the end may be there already, and the job may be even gone: that is as good. */
+static int settle_end(Write *write, Store *store) {
+        int r = apply_end(write, store);
+
+        return r < 0 ? r : WRITE_STANDS;
+}
+
 static void log_end(AttemptRun *run) {
         const Attempt *attempt = current_attempt(run);
         const Job *job = run->job;
@@ -76,7 +83,6 @@ static void log_end(AttemptRun *run) {
 static void on_end_written(Write *write, int result) {
         AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
 
-        /* After a store that failed while it committed, the end may be there already: that is as good. */
         if (result < 0) {
                 if (run->state == ATTEMPT_RUN_SAVING)
                         (void) log_error_errno(result, "the end of job %s can't be written; trying again", run->id);
@@ -108,7 +114,7 @@ static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus statu
         attempt->ended_at = time_now_realtime();
         run->job->status = status;
         run->job->ended_at = job_status_ended(status) ? attempt->ended_at : 0;
-        run->write = (Write) { .apply = apply_end, .done = on_end_written };
+        run->write = (Write) { .apply = apply_end, .settle = settle_end, .done = on_end_written };
         attempt_run_save(run);
 }
 
@@ -123,18 +129,6 @@ static void end_unknown(AttemptRun *run) {
 }
 
 /* ------------------------------------------------------------------ images */
-
-static int keep_images(void *userdata) {
-        AttemptRun *run = userdata;
-        int r;
-
-        for (unsigned i = 0; i < run->n_images; i++) {
-                r = temporary_image_keep(run->images[i]);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
 
 /* The provider has made the images and we can't store them: said as what it is, and not repeated by itself. */
 static void fail_storing(AttemptRun *run, int error) {
@@ -157,10 +151,9 @@ static int take_facts(AttemptRun *run) {
         return 0;
 }
 
-static void on_kept(void *userdata, int result) {
-        AttemptRun *run = userdata;
+static void on_kept(Keep *keep, int result) {
+        AttemptRun *run = CONTAINER_OF(keep, AttemptRun, keep);
 
-        run->keeping = false;
         if (run->freeing)
                 return;
         if (result < 0) {
@@ -190,12 +183,8 @@ static void begin_keeping(AttemptRun *run, GenerationResult *result) {
         run->job->reply = TAKE_PTR(result->reply);
 
         run->state = ATTEMPT_RUN_KEEPING;
-        run->keeping = true;
-        r = thread_pool_run(run->manager->threads, keep_images, on_kept, run);
-        if (r < 0) {
-                run->keeping = false;
-                fail_storing(run, r);
-        }
+        run->keep = (Keep) { .images = run->images, .n_images = run->n_images, .done = on_kept };
+        keep_group_add(run->manager->keeps, &run->keep);
 }
 
 bool attempt_run_needs_image(const AttemptRun *run, const char *sha256, ImageFormat format) {
@@ -282,6 +271,27 @@ static int apply_start(Write *write, Store *store) {
         return store_get(store, run->id, &run->job);
 }
 
+/* Nothing was sent: should the claim stand, the job goes back into the queue. */
+static int settle_start(Write *write, Store *store) {
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+        _cleanup_(job_freep) Job *job = NULL;
+        Attempt *attempt;
+        int r;
+
+        r = store_get(store, run->id, &job);
+        if (r != 0 || job->status != JOB_IN_PROGRESS || job->n_attempts == 0)
+                return MIN(r, 0);
+        attempt = &job->attempts[job->n_attempts - 1];
+        if (attempt->number != run->number)
+                return 0;
+
+        attempt->outcome = ATTEMPT_UNSENT;
+        attempt->ended_at = time_now_realtime();
+        attempt->cause = strdup("not sent: the store failed");
+        job->status = JOB_QUEUED;
+        return attempt->cause ? MIN(store_end_attempt(store, job), 0) : -ENOMEM;
+}
+
 static void on_start_written(Write *write, int result) {
         AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
         int r;
@@ -291,6 +301,9 @@ static void on_start_written(Write *write, int result) {
                 (void) attempt_run_free(run);
                 return;
         }
+        /* The process ends: who would take the answer? The next start settles it. */
+        if (run->freeing)
+                return;
 
         run->state = ATTEMPT_RUN_SENT;
         run->hooks->started(run, run->userdata);
@@ -300,6 +313,6 @@ static void on_start_written(Write *write, int result) {
 }
 
 void attempt_run_start(AttemptRun *run) {
-        run->write = (Write) { .apply = apply_start, .done = on_start_written };
+        run->write = (Write) { .apply = apply_start, .settle = settle_start, .done = on_start_written };
         commit_group_add(run->manager->group, &run->write);
 }

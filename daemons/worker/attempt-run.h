@@ -4,7 +4,8 @@
  *      └─ not claimed ─► not started                 └────── refused, unknown ──────┘  └─ failed ─► UNSAVED ─┐
  *                                                                                 ▲──── attempt_run_save() ──┘
  *
- * Nothing is sent before the claim is durable, and nobody sees an image before its end is. What a provider gave is
+ * Nothing is sent before the claim is durable, and nobody sees an image before its end is. A claim whose commit failed
+ * is taken back, so that the job waits again and not for a process that believes it has it. What a provider gave is
  * kept through a store that cannot take it at the moment. Freeing a run that has not ended leaves the job in progress
  * under this process's lease; the next start settles it as of unknown outcome. */
 #pragma once
@@ -26,7 +27,8 @@ typedef enum AttemptRunState {
 typedef struct AttemptRunHooks {
         void (*started)(AttemptRun *run, void *userdata);                     /* run->job is in progress */
         void (*not_started)(AttemptRun *run, int result, void *userdata);     /* freed afterwards */
-        void (*ended)(AttemptRun *run, void *userdata);                       /* run->job as stored; freed afterwards */
+        /* run->job as stored; freed afterwards. */
+        void (*ended)(AttemptRun *run, void *userdata);
         void (*unsaved)(AttemptRun *run, void *userdata);                     /* attempt_run_save() tries again */
 } AttemptRunHooks;
 
@@ -40,6 +42,7 @@ struct AttemptRun {
         void *userdata;
 
         Write write;
+        Keep keep;
         char id[JOB_ID_MAX];
         const char *lease;
         int64_t number;              /* of the attempt */
@@ -49,7 +52,7 @@ struct AttemptRun {
         usec_t deadline;             /* monotonic; 0: not sent yet */
         TemporaryImage *images[GENERATION_IMAGES_MAX];
         unsigned n_images;
-        bool freeing, keeping;
+        bool freeing;                /* what still comes back is ignored */
 };
 
 int attempt_run_new(AttemptRun **ret, Manager *manager, ProviderSlot *slot, const char *id, const char *lease,

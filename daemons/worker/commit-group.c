@@ -8,101 +8,178 @@
 
 #define REOPEN_INTERVAL_USEC USEC_PER_SEC
 
+typedef struct WriteList {
+        Write *first, **end;
+        size_t count;
+} WriteList;
+
 struct CommitGroup {
         char *path;
         Store *store;                     /* NULL: closed after a failure */
         CommitGroupHooks hooks;
         void *userdata;
         sd_event_source *commit_source, *reopen_timer;
-        Write *first, **end;
-        size_t count;
+        WriteList open;                   /* the group */
+        WriteList doubtful;               /* their commit failed with `doubt` */
+        int doubt;
+        int lost;                         /* SQLite rolled the open group back; every write of it fails with this */
+        bool finishing;                   /* writes that `done` adds are of the next group */
 };
 
-static Write *take_writes(CommitGroup *group) {
-        Write *first = group->first;
-
-        group->first = NULL;
-        group->end = &group->first;
-        group->count = 0;
-        return first;
+static void list_init(WriteList *list) {
+        *list = (WriteList) { .end = &list->first };
 }
 
-static void report(Write *write, int error) {
+static void list_add(WriteList *list, Write *write) {
+        write->next = NULL;
+        *list->end = write;
+        list->end = &write->next;
+        list->count++;
+}
+
+/* Each write is its owner's again once it is told, and may be freed or added anew. */
+static void report(CommitGroup *group, WriteList *list, int error) {
+        Write *write = list->first;
+
+        list_init(list);
+        group->finishing = true;
         while (write) {
                 Write *next = write->next;
 
                 write->done(write, error < 0 ? error : write->result);
                 write = next;
         }
+        group->finishing = false;
 }
 
+/* ------------------------------------------------------------------ doubt */
+
+static int settle_writes(CommitGroup *group, Store *store) {
+        for (Write *write = group->doubtful.first; write; write = write->next) {
+                int r;
+
+                if (write->result != 0)
+                        continue;
+                r = write->settle ? write->settle(write, store) : 0;
+                if (r < 0)
+                        return r;
+                write->stands = r == WRITE_STANDS;
+        }
+        return 0;
+}
+
+static int settle(CommitGroup *group, Store *store) {
+        int r;
+
+        r = store_group_begin(store);
+        if (r < 0)
+                return r;
+        r = settle_writes(group, store);
+        if (r >= 0)
+                return store_group_commit(store);
+        store_group_rollback(store);
+        return r;
+}
+
+/* What settle() decided counts once it is durable: then the outcomes are known. */
 static void reopen(CommitGroup *group) {
-        if (store_open(&group->store, group->path) >= 0) {
-                group->hooks.reopened(group->userdata);
+        _cleanup_(store_freep) Store *store = NULL;
+        int r;
+
+        r = store_open(&store, group->path);
+        if (r >= 0)
+                r = settle(group, store);
+        if (r < 0) {
+                (void) sd_event_source_set_time_relative(group->reopen_timer, REOPEN_INTERVAL_USEC);
+                (void) sd_event_source_set_enabled(group->reopen_timer, SD_EVENT_ONESHOT);
                 return;
         }
-        (void) sd_event_source_set_time_relative(group->reopen_timer, REOPEN_INTERVAL_USEC);
-        (void) sd_event_source_set_enabled(group->reopen_timer, SD_EVENT_ONESHOT);
+
+        group->store = TAKE_PTR(store);
+        for (Write *write = group->doubtful.first; write; write = write->next)
+                if (write->result == 0 && !write->stands)
+                        write->result = group->doubt;
+        report(group, &group->doubtful, 0);
+
+        group->finishing = true;
+        group->hooks.reopened(group->userdata);
+        group->finishing = false;
 }
 
 static int on_reopen_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
-        CommitGroup *group = userdata;
-
-        if (!group->store)
-                reopen(group);
+        reopen(userdata);
         return 0;
 }
 
-/* Ends the group with what the commit said, or with `error` when it came to no commit. */
-static void finish_group(CommitGroup *group, int error) {
-        size_t count = group->count;
-        Write *writes = take_writes(group);
-        bool close;
+static void fail_group(CommitGroup *group, int error) {
+        assert(!group->doubtful.first);
 
-        (void) sd_event_source_set_enabled(group->commit_source, SD_EVENT_OFF);
-        if (group->store && error >= 0 && store_group_open(group->store))
-                error = store_group_commit(group->store);
-        if (error >= 0)
-                group->hooks.committed(count, group->userdata);
-
-        close = group->store && error < 0 && error != -ENOSPC && error != -ENOMEM;
-        if (close) {
-                group->store = store_free(group->store);
-                group->hooks.failed(error, group->userdata);
+        group->doubt = error;
+        for (Write *write; (write = group->open.first);) {
+                group->open.first = write->next;
+                list_add(&group->doubtful, write);
         }
-        report(writes, error);
-        if (close)
-                reopen(group);
+        list_init(&group->open);
+
+        group->store = store_free(group->store);
+        group->hooks.failed(error, group->userdata);
+        reopen(group);
+}
+
+/* ------------------------------------------------------------------ the group */
+
+/* Of a group that came to its commit only lack of space says that nothing is there; of one that was rolled back
+ * before, any error does, and the store is as good as before unless the disk failed. */
+static bool store_is_suspect(int error, bool committing) {
+        return error < 0 && error != -ENOSPC && (committing || error != -ENOMEM);
+}
+
+static void finish_group(CommitGroup *group) {
+        int error = group->lost;
+        bool committing = error == 0 && group->store && store_group_open(group->store);
+
+        group->lost = 0;
+        (void) sd_event_source_set_enabled(group->commit_source, SD_EVENT_OFF);
+        if (committing) {
+                error = store_group_commit(group->store);
+                if (error >= 0)
+                        group->hooks.committed(group->open.count, group->userdata);
+        }
+
+        if (group->store && store_is_suspect(error, committing))
+                fail_group(group, error);
+        else
+                report(group, &group->open, error);
 }
 
 static int on_commit(_unused_ sd_event_source *source, void *userdata) {
-        finish_group(userdata, 0);
+        finish_group(userdata);
         return 0;
 }
 
-static int begin(CommitGroup *group) {
+static int apply(CommitGroup *group, Write *write) {
+        int r = 0;
+
+        if (group->lost < 0)
+                return group->lost;
         if (!group->store)
                 return -EIO;
-        return store_group_open(group->store) ? 0 : store_group_begin(group->store);
+        if (!store_group_open(group->store))
+                r = store_group_begin(group->store);
+        if (r >= 0)
+                r = write->apply(write, group->store);
+        if (r < 0 && !store_group_open(group->store))
+                group->lost = r;
+        return r;
 }
 
 void commit_group_add(CommitGroup *group, Write *write) {
-        int r;
-
-        write->next = NULL;
-        *group->end = write;
-        group->end = &write->next;
-        group->count++;
-
-        r = begin(group);
-        write->result = r < 0 ? r : write->apply(write, group->store);
+        write->result = apply(group, write);
+        list_add(&group->open, write);
         (void) sd_event_source_set_enabled(group->commit_source, SD_EVENT_ONESHOT);
 
-        /* SQLite has rolled everything back: nobody in this group has been written. */
-        if (r >= 0 && write->result < 0 && !store_group_open(group->store))
-                finish_group(group, write->result);
-        else if (group->count >= COMMIT_GROUP_MAX)
-                finish_group(group, 0);
+        if (group->open.count >= COMMIT_GROUP_MAX && !group->finishing)
+                finish_group(group);
 }
 
 Store *commit_group_store(CommitGroup *group) {
@@ -119,7 +196,8 @@ int commit_group_new(CommitGroup **ret, sd_event *event, const char *path, const
                 return -ENOMEM;
         group->hooks = *hooks;
         group->userdata = userdata;
-        group->end = &group->first;
+        list_init(&group->open);
+        list_init(&group->doubtful);
         group->path = strdup(path);
         if (!group->path)
                 return -ENOMEM;
@@ -136,18 +214,21 @@ int commit_group_new(CommitGroup **ret, sd_event *event, const char *path, const
         r = sd_event_add_time_relative(event, &group->reopen_timer, CLOCK_MONOTONIC, 0, 0, on_reopen_timer, group);
         if (r < 0)
                 return r;
+        (void) sd_event_source_set_description(group->reopen_timer, "reopen");
         (void) sd_event_source_set_enabled(group->reopen_timer, SD_EVENT_OFF);
 
         *ret = TAKE_PTR(group);
         return 0;
 }
 
+/* `done` may add writes once more: an end that was made ready by the answer to a start. */
 CommitGroup *commit_group_free(CommitGroup *group) {
         if (!group)
                 return NULL;
 
-        if (group->first)
-                finish_group(group, 0);
+        while (group->open.first)
+                finish_group(group);
+        report(group, &group->doubtful, -ECANCELED);
         (void) sd_event_source_disable_unref(group->reopen_timer);
         (void) sd_event_source_disable_unref(group->commit_source);
         (void) store_free(group->store);

@@ -5,9 +5,13 @@
  * fsync and nothing more, and what arrives during an fsync shares the next. A group that reaches COMMIT_GROUP_MAX is
  * committed on the spot, so that a stream of work cannot hold it open.
  *
- * A commit that fails for lack of space fails its writes and nothing else. One that fails otherwise leaves it
- * unknown what reached the disk: the store is closed and opened again, writes are refused with -EIO until that has
- * worked, and then `reopened` is called to set right what was refused. */
+ * A commit that fails for lack of space fails its writes and nothing else: nothing of them is in the file.
+ *
+ * One that fails otherwise leaves it unknown what reached the disk. The store is closed, and opened again at once and
+ * then every second. Its writes are in doubt meanwhile and nobody is told anything of them: once the store is open, each
+ * is settled (undone, or seen to stand), that is made durable, and only then `done` is called. So what was refused
+ * never runs, even if the worker dies in between: who waited asks again and finds what is there. New writes are refused
+ * with -EIO as long as the store is closed. */
 #pragma once
 
 #include <systemd/sd-event.h>
@@ -20,19 +24,32 @@
 typedef struct CommitGroup CommitGroup;
 typedef struct Write Write;
 
-/* Embedded in whatever is written. `apply` returns what the store says; an outcome other than 0 (negative or
- * positive) undoes this write alone and goes to `done`, together with the others, after the commit. */
+enum {
+        WRITE_STANDS = 1,
+};
+
+/* Embedded in whatever is written. */
 struct Write {
+        /* Returns what the store says; an outcome other than 0 (negative or positive) undoes this write alone and
+         * goes to `done`, together with the others, after the commit. */
         int (*apply)(Write *write, Store *store);
+
+        /* A commit with this write failed and it may stand or not. 0: it does not, or not any more, and `done` gets
+         * the error of the commit; WRITE_STANDS: `done` gets 0; negative: the store fails again. NULL: 0. */
+        int (*settle)(Write *write, Store *store);
+
+        /* -ECANCELED: the group was freed with the write in doubt; nobody may be told anything. */
         void (*done)(Write *write, int result);
+
         int result;
+        bool stands;  /* what settle() said */
         Write *next;
 };
 
 typedef struct CommitGroupHooks {
         void (*committed)(size_t writes, void *userdata);  /* so many shared one commit that succeeded */
-        void (*failed)(int error, void *userdata);    /* the store was closed */
-        void (*reopened)(void *userdata);
+        void (*failed)(int error, void *userdata);         /* the store was closed */
+        void (*reopened)(void *userdata);                  /* and is open again, and every doubt settled */
 } CommitGroupHooks;
 
 int commit_group_new(CommitGroup **ret, sd_event *event, const char *path, const CommitGroupHooks *hooks,
@@ -40,7 +57,7 @@ int commit_group_new(CommitGroup **ret, sd_event *event, const char *path, const
 CommitGroup *commit_group_free(CommitGroup *group);  /* commits what is open */
 DEFINE_CLEANUP(CommitGroup *, commit_group_free);
 
-/* Never fails: errors go to `done`, later. */
+/* Never fails: errors go to `done`, later, never from here unless the group is full. */
 void commit_group_add(CommitGroup *group, Write *write);
 
 /* The store, for reading; reads see the writes of the open group. NULL while it is closed after a failure. */

@@ -29,6 +29,7 @@ struct Dispatcher {
         int64_t waiting;
         bool waiting_held;          /* waiting jobs keep the daemon from exiting */
         bool paused, quiesced, held_back, stall_for_test;
+        bool backing_off;           /* until the retry timer */
         usec_t progress_at;         /* monotonic: when something was last started or ended */
 };
 
@@ -37,15 +38,25 @@ static const Settings *settings_of(const Dispatcher *dispatcher) {
 }
 
 static bool may_start(const Dispatcher *dispatcher) {
-        return !dispatcher->paused && !dispatcher->quiesced && !dispatcher->held_back && !dispatcher->stall_for_test &&
-               dispatcher->waiting > 0 &&
+        return !dispatcher->paused && !dispatcher->quiesced && !dispatcher->held_back && !dispatcher->backing_off &&
+               !dispatcher->stall_for_test &&
                dispatcher->n_runs < (size_t) settings_of(dispatcher)->worker.concurrency;
 }
 
-/* There may be something to start: looked at in this turn of the loop. */
-static void dispatcher_wake(Dispatcher *dispatcher) {
+void dispatcher_look(Dispatcher *dispatcher) {
         if (may_start(dispatcher))
                 (void) sd_event_source_set_enabled(dispatcher->wake_source, SD_EVENT_ONESHOT);
+}
+
+static void retry_later(Dispatcher *dispatcher) {
+        (void) sd_event_source_set_time_relative(dispatcher->retry_timer, RETRY_INTERVAL_USEC);
+        (void) sd_event_source_set_enabled(dispatcher->retry_timer, SD_EVENT_ONESHOT);
+}
+
+/* The store does not take claims: the disk is full, say. To ask again at once would keep the processor busy. */
+static void back_off(Dispatcher *dispatcher) {
+        dispatcher->backing_off = true;
+        retry_later(dispatcher);
 }
 
 static void update_hold(Dispatcher *dispatcher) {
@@ -65,7 +76,8 @@ void dispatcher_add_waiting(Dispatcher *dispatcher, int64_t change) {
                 dispatcher->progress_at = time_now_monotonic();
         dispatcher->waiting += change;
         update_hold(dispatcher);
-        dispatcher_wake(dispatcher);
+        if (change > 0)
+                dispatcher_look(dispatcher);
         service_status_changed(dispatcher->manager->service);
 }
 
@@ -83,11 +95,11 @@ static void run_started(AttemptRun *run, void *userdata) {
         Dispatcher *dispatcher = userdata;
 
         dispatcher->progress_at = time_now_monotonic();
+        dispatcher_add_waiting(dispatcher, -1);
         metrics_set(dispatcher->manager->metrics, METRIC_ACTIVE_GENERATIONS, NULL, (double) dispatcher->n_runs);
         watchers_notify(dispatcher->manager->watchers, run->job);
 }
 
-/* The job left the queue, but could not be started: it is there as it was, or somebody has cancelled it. */
 static void forget_run(Dispatcher *dispatcher, AttemptRun *run) {
         for (AttemptRun **link = &dispatcher->runs; *link; link = &(*link)->next)
                 if (*link == run) {
@@ -100,14 +112,14 @@ static void forget_run(Dispatcher *dispatcher, AttemptRun *run) {
         service_release(dispatcher->manager->service);
 }
 
+/* The job is there as it was, or somebody has cancelled it. */
 static void run_not_started(AttemptRun *run, int result, void *userdata) {
         Dispatcher *dispatcher = userdata;
 
         forget_run(dispatcher, run);
         if (result < 0)
-                dispatcher_add_waiting(dispatcher, 1);
-        else
-                dispatcher_wake(dispatcher);
+                back_off(dispatcher);
+        dispatcher_look(dispatcher);
 }
 
 static void run_ended(AttemptRun *run, void *userdata) {
@@ -122,15 +134,12 @@ static void run_ended(AttemptRun *run, void *userdata) {
                             METRIC_VALUES(job_status_name(run->job->status)), 1);
         service_status_changed(manager->service);
         watchers_notify(manager->watchers, run->job);
-        dispatcher_wake(dispatcher);
+        dispatcher_look(dispatcher);
 }
 
 /* The end could not be written: the disk is full, or the store is closed. What came back is kept and tried again. */
 static void run_unsaved(_unused_ AttemptRun *run, void *userdata) {
-        Dispatcher *dispatcher = userdata;
-
-        (void) sd_event_source_set_time_relative(dispatcher->retry_timer, RETRY_INTERVAL_USEC);
-        (void) sd_event_source_set_enabled(dispatcher->retry_timer, SD_EVENT_ONESHOT);
+        retry_later(userdata);
 }
 
 static void save_again(Dispatcher *dispatcher) {
@@ -144,8 +153,10 @@ static void save_again(Dispatcher *dispatcher) {
 static int on_retry_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         Dispatcher *dispatcher = userdata;
 
+        dispatcher->backing_off = false;
         if (!dispatcher->held_back)
                 save_again(dispatcher);
+        dispatcher_look(dispatcher);
         return 0;
 }
 
@@ -170,13 +181,22 @@ static int apply_rejection(Write *write, Store *store) {
         return store_end_queued(store, CONTAINER_OF(write, Rejection, write)->job);
 }
 
+static int settle_rejection(Write *write, Store *store) {
+        int r = apply_rejection(write, store);
+
+        return r < 0 ? r : WRITE_STANDS;
+}
+
 static void on_rejected(Write *write, int result) {
         Rejection *rejection = CONTAINER_OF(write, Rejection, write);
+        Dispatcher *dispatcher = rejection->dispatcher;
 
-        if (result == 0)
-                watchers_notify(rejection->dispatcher->manager->watchers, rejection->job);
-        else if (result < 0)
-                dispatcher_add_waiting(rejection->dispatcher, 1);
+        if (result == 0) {
+                dispatcher_add_waiting(dispatcher, -1);
+                metrics_add(dispatcher->manager->metrics, METRIC_JOBS_TOTAL, METRIC_VALUES("failed"), 1);
+                watchers_notify(dispatcher->manager->watchers, rejection->job);
+        } else if (result < 0)
+                back_off(dispatcher);
         (void) job_free(rejection->job);
         free(rejection);
 }
@@ -200,11 +220,10 @@ static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
                 return -ENOMEM;
 
         *rejection = (Rejection) {
-                .write = { .apply = apply_rejection, .done = on_rejected },
+                .write = { .apply = apply_rejection, .settle = settle_rejection, .done = on_rejected },
                 .dispatcher = dispatcher,
                 .job = TAKE_PTR(job),
         };
-        dispatcher_add_waiting(dispatcher, -1);
         commit_group_add(dispatcher->manager->group, &rejection->write);
         return 0;
 }
@@ -233,7 +252,6 @@ static int start_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
         dispatcher->runs = run;
         dispatcher->n_runs++;
         service_hold(dispatcher->manager->service);
-        dispatcher_add_waiting(dispatcher, -1);
         attempt_run_start(run);
         return 0;
 }
@@ -250,12 +268,17 @@ static int on_wake(_unused_ sd_event_source *source, void *userdata) {
                 size_t room = (size_t) settings_of(dispatcher)->worker.concurrency - dispatcher->n_runs;
 
                 n = store ? store_list_waiting(store, after, batch, MIN(room, (size_t) SCAN_BATCH)) : 0;
+                if (n < 0) {
+                        (void) log_error_errno(n, "the queue can't be read");
+                        back_off(dispatcher);
+                }
                 if (n <= 0)
                         return 0;
-                for (int i = 0; i < n; i++) {
+                for (int i = 0; i < n && may_start(dispatcher); i++) {
                         r = start_job(dispatcher, &batch[i]);
                         if (r < 0) {
                                 (void) log_error_errno(r, "job %s can't be started", batch[i].id);
+                                back_off(dispatcher);
                                 return 0;
                         }
                 }
@@ -271,7 +294,7 @@ static int settle_orphan(Dispatcher *dispatcher, Store *store, Job *job) {
         Attempt *attempt = &job->attempts[job->n_attempts - 1];
         ProviderSlot *slot = provider_table_find(dispatcher->manager->providers, attempt->provider);
         bool again = slot && slot->retry_unknown &&
-                     job->n_attempts < (size_t) settings_of(dispatcher)->worker.attempts_max;
+                     job->n_attempts < (size_t) settings_of(dispatcher)->worker.interruptions_max;
         int r;
 
         attempt->outcome = ATTEMPT_UNKNOWN;
@@ -325,7 +348,7 @@ int dispatcher_recover(Dispatcher *dispatcher) {
         if (r < 0)
                 return r;
         update_hold(dispatcher);
-        dispatcher_wake(dispatcher);
+        dispatcher_look(dispatcher);
         return 0;
 }
 
@@ -334,7 +357,7 @@ int dispatcher_recover(Dispatcher *dispatcher) {
 void dispatcher_set_paused(Dispatcher *dispatcher, bool paused) {
         dispatcher->paused = paused;
         dispatcher->progress_at = time_now_monotonic();
-        dispatcher_wake(dispatcher);
+        dispatcher_look(dispatcher);
         service_status_changed(dispatcher->manager->service);
 }
 
@@ -357,14 +380,16 @@ void dispatcher_hold_back(Dispatcher *dispatcher) {
         dispatcher->held_back = true;
 }
 
+/* What was in doubt may have changed the queue unseen: it is counted afresh. */
 void dispatcher_resume(Dispatcher *dispatcher) {
-        int64_t waiting;
+        int64_t waiting = dispatcher->waiting;
 
+        (void) store_count_waiting(commit_group_store(dispatcher->manager->group), &waiting);
         dispatcher->held_back = false;
-        if (store_count_waiting(commit_group_store(dispatcher->manager->group), &waiting) == 0)
-                dispatcher_add_waiting(dispatcher, waiting - dispatcher->waiting);
+        dispatcher->progress_at = time_now_monotonic();
+        dispatcher_add_waiting(dispatcher, waiting - dispatcher->waiting);
         save_again(dispatcher);
-        dispatcher_wake(dispatcher);
+        dispatcher_look(dispatcher);
 }
 
 bool dispatcher_stalled(const Dispatcher *dispatcher) {

@@ -11,8 +11,10 @@ DEFINE_CLEANUP(Dispatcher *, dispatcher_free);
 /* Settles what a dead worker left in progress; before anything is dispatched. */
 int dispatcher_recover(Dispatcher *dispatcher);
 
-/* Jobs were accepted, or left the queue by another door than the dispatcher's. What can be started is looked for in
- * this turn of the loop. */
+/* There may be something to start: looked for in this turn of the loop, before the commit. */
+void dispatcher_look(Dispatcher *dispatcher);
+
+/* Jobs that wait, as committed: `change` is durable. */
 void dispatcher_add_waiting(Dispatcher *dispatcher, int64_t change);
 int64_t dispatcher_waiting(const Dispatcher *dispatcher);
 size_t dispatcher_running(const Dispatcher *dispatcher);
@@ -26,7 +28,7 @@ void dispatcher_quiesce(Dispatcher *dispatcher);
 /* Whatever still comes back from providers and helper threads is ignored; its jobs are settled by the next start. */
 void dispatcher_abandon(Dispatcher *dispatcher);
 
-/* The store was closed after a failure; it is open again and what was refused is set right. */
+/* The store was closed after a failure; it is open again and what was in doubt is settled. */
 void dispatcher_hold_back(Dispatcher *dispatcher);
 void dispatcher_resume(Dispatcher *dispatcher);
 

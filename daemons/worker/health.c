@@ -265,8 +265,10 @@ Health *health_free(Health *health) {
                 return NULL;
 
         health->freeing = true;
-        while (health->waiters)
+        while (health->waiters) {
+                varlink_call_set_closed_handler(health->waiters->call, NULL, NULL);
                 on_waiter_gone(NULL, health->waiters);
+        }
         while (health->providers && (known = map_first(health->providers)))
                 (void) provider_health_free(known);
         (void) map_free(health->providers);

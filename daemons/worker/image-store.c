@@ -1,13 +1,14 @@
 /* The problem: a paid image must be on the disk, whole and under a name that stays, before its job is completed;
  * and the loop cannot wait for the disk.
  *
- * The model: bytes go to a file in images/tmp/ while they are hashed and followed by an ImageFile. keep() then runs in
- * a helper thread: fsync of the file, rename to images/ab/HASH.FORMAT, fsync of that folder. Many keeps run at once,
- * and the file system groups their journal commits; ways with fewer or weaker syncs (fdatasync, sync_file_range,
+ * The model: bytes go to a file in images/tmp/ while they are hashed and followed by an ImageFile. A keep then runs in
+ * a helper thread: fsync of the file, rename to images/ab/HASH.FORMAT, fsync of that folder. Several at a time are
+ * renamed first and share one syncfs(2). For a single keep, fewer or weaker syncs (fdatasync, sync_file_range,
  * O_TMPFILE with linkat) were measured and are not faster.
  *
  * Invariants:
- *  - What lies under a final name is whole and was fsynced before it got there.
+ *  - A file that a job names is whole and durable, at every moment: only what has been fsynced takes a name that is
+ *    in use, since a crash could otherwise take the bytes of a job that has long been completed.
  *  - When keep() has returned 0, file, name and folder survive a crash. `durable_folders` remembers which of the 256
  *    folders are known to be durable themselves: until one is, every keep into it syncs images/ as well, since
  *    another thread may have made the folder and not have synced it yet.
@@ -45,6 +46,7 @@ struct ImageStore {
 
 struct TemporaryImage {
         ImageStore *store;
+        unsigned long long serial;
         int fd;
         char name[24];                                 /* in tmp/; empty when nothing is there any more */
         Sha256 *hash;
@@ -146,7 +148,8 @@ int temporary_image_new(TemporaryImage **ret, ImageStore *store) {
         if (r < 0)
                 return r;
 
-        (void) snprintf(image->name, sizeof(image->name), "%llx", atomic_fetch_add(&store->serial, 1));
+        image->serial = atomic_fetch_add(&store->serial, 1);
+        (void) snprintf(image->name, sizeof(image->name), "%llx", image->serial);
         image->fd = openat(store->tmp_fd, image->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, IMAGE_FILE_MODE);
         if (image->fd < 0) {
                 image->name[0] = 0;
@@ -242,13 +245,30 @@ static int sync_file(int fd) {
         return fsync(fd) < 0 ? -errno : 0;
 }
 
-int temporary_image_keep(TemporaryImage *image) {
+/* Gives the image its final name; flags as renameat2(2). *ret_folder_fd is the folder that holds it, to be synced. */
+static int rename_image(TemporaryImage *image, unsigned flags, int *ret_folder_fd) {
         const ImageFacts *facts = &image->facts;
         _cleanup_close_ int folder_fd = -1;
         char name[IMAGE_PATH_MAX];
+
+        folder_fd = open_durable_folder(image->store, facts->sha256);
+        if (folder_fd < 0)
+                return folder_fd;
+
+        (void) snprintf(name, sizeof(name), "%s.%s", facts->sha256, image_format_name(facts->format));
+        if (image->name[0] && renameat2(image->store->tmp_fd, image->name, folder_fd, name, flags) < 0)
+                return -errno;
+        image->name[0] = 0;
+
+        *ret_folder_fd = TAKE_FD(folder_fd);
+        return 0;
+}
+
+int temporary_image_keep(TemporaryImage *image) {
+        _cleanup_close_ int folder_fd = -1;
         int r;
 
-        assert(facts->sha256[0]);
+        assert(image->facts.sha256[0]);
 
         if (image->error < 0)
                 return image->error;
@@ -258,20 +278,57 @@ int temporary_image_keep(TemporaryImage *image) {
                 image->error = -EIO;
                 return r;
         }
-
-        folder_fd = open_durable_folder(image->store, facts->sha256);
-        if (folder_fd < 0)
-                return folder_fd;
-
-        (void) snprintf(name, sizeof(name), "%s.%s", facts->sha256, image_format_name(facts->format));
-        if (image->name[0] && renameat(image->store->tmp_fd, image->name, folder_fd, name) < 0)
-                return -errno;
-        image->name[0] = 0;
-
+        r = rename_image(image, 0, &folder_fd);
+        if (r < 0)
+                return r;
         r = file_sync_folder(folder_fd);
         if (r < 0)
                 image->error = -EIO;
         return r;
+}
+
+/* syncfs(2) tells a failed write-back once for each open file, and only what failed since that was opened. The oldest
+ * of the images has seen all that befell any of them, and no other batch can have taken its error away. */
+static int sync_all(TemporaryImage *const *images, size_t n) {
+        const TemporaryImage *oldest = images[0];
+
+        for (size_t i = 1; i < n; i++)
+                if (images[i]->serial < oldest->serial)
+                        oldest = images[i];
+        return syncfs(oldest->fd) < 0 ? -errno : 0;
+}
+
+/* Renames all, then syncs them and their folders at once. One whose name is taken is kept alone. */
+static void keep_by_syncfs(TemporaryImage *const *images, int *results, size_t n) {
+        int r;
+
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_close_ int folder_fd = -1;
+
+                assert(images[i]->facts.sha256[0]);
+
+                results[i] = images[i]->error;
+                if (results[i] == 0)
+                        results[i] = rename_image(images[i], RENAME_NOREPLACE, &folder_fd);
+                if (results[i] == -EEXIST || results[i] == -EINVAL)  /* taken; or a file system that cannot tell */
+                        results[i] = temporary_image_keep(images[i]);
+        }
+
+        r = sync_all(images, n);
+        for (size_t i = 0; r < 0 && i < n; i++)
+                if (results[i] == 0) {
+                        images[i]->error = -EIO;
+                        results[i] = r;
+                }
+}
+
+void image_store_keep(_unused_ ImageStore *store, TemporaryImage *const *images, int *results, size_t n) {
+        if (n >= IMAGE_SYNC_ALL_MIN) {
+                keep_by_syncfs(images, results, n);
+                return;
+        }
+        for (size_t i = 0; i < n; i++)
+                results[i] = temporary_image_keep(images[i]);
 }
 
 /* images/-relative path of a kept image; -ENOENT for what is no hash or format. */

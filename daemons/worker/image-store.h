@@ -43,9 +43,17 @@ int temporary_image_write(TemporaryImage *image, const void *data, size_t size);
 int temporary_image_finish(TemporaryImage *image, const char **reason);
 const ImageFacts *temporary_image_facts(const TemporaryImage *image);
 
-/* Makes it durable under its final name: fsync, rename, fsync of the folder. Blocks: for a helper thread. Negative
- * errno of these; then the image is not kept. After a failed fsync it never can be (-EIO from then on), since the
- * kernel may have dropped what it could not write; after anything else (-ENOSPC) it may be tried again. */
+/* Makes images durable under their final names: fsync, rename, fsync of the folder; `results` gets 0 or a negative
+ * errno for each. Blocks: for a helper thread.
+ *
+ * From IMAGE_SYNC_ALL_MIN on, all whose name is free are renamed first and one syncfs(2) stands for their fsyncs. A
+ * crash in between may leave a name whose bytes are not there; no job has it then, since jobs end after this, and the
+ * next image of that name replaces it. */
+#define IMAGE_SYNC_ALL_MIN 4
+void image_store_keep(ImageStore *store, TemporaryImage *const *images, int *results, size_t n);
+
+/* One of them. After a failed fsync it never can be kept (-EIO from then on), since the kernel may have dropped what
+ * it could not write; after anything else (-ENOSPC) it may be tried again. */
 int temporary_image_keep(TemporaryImage *image);
 
 /* Read-only fd; -ENOENT. */

@@ -12,6 +12,7 @@
 #include "health.h"
 #include "methods.h"
 #include "queue.h"
+#include "store-schema.h"
 
 /* The worker owns the state: STATE_DIRECTORY/current holds the database and the images. A restore builds `next` beside
  * it, which is why nothing lies at the top. */
@@ -19,7 +20,7 @@
 #define STATE_DIRECTORY_DEFAULT "/var/lib/atelier"
 #define STATE_CURRENT "current"
 #define DATABASE_NAME "atelier.db"
-#define HELPER_THREADS 16              /* fsync waits, it does not compute: many of them share one journal commit */
+#define HELPER_THREADS 4               /* drawing, and one that syncs */
 #define CONNECTIONS_PER_HOST_MAX 64
 
 static const AccessRule worker_access[] = {
@@ -192,7 +193,7 @@ static void on_store_reopened(void *userdata) {
         Manager *manager = userdata;
 
         log_notice("the store is open again");
-        queue_settle_refused(manager->queue);
+        dispatcher_resume(manager->dispatcher);
 }
 
 static void on_committed(size_t writes, void *userdata) {
@@ -233,7 +234,10 @@ static int open_store(Manager *manager) {
                 return -ENOMEM;
         r = commit_group_new(&manager->group, service_event(manager->service), path, &hooks, manager);
         if (r == -EPROTONOSUPPORT)
-                return log_error_errno(r, "%s was made by a newer version of Atelier", path);
+                return log_error_errno(r, "%s was made by a newer version of Atelier; this one knows its layout up to "
+                                       "version %d", path, store_version);
+        if (r == -EUCLEAN)
+                return log_error_errno(r, "%s is damaged, or not a database of Atelier", path);
         if (r < 0)
                 return log_error_errno(r, "the database %s can't be opened", path);
         return 0;
@@ -278,6 +282,8 @@ static int build(Manager *manager) {
                 r = http_client_new(&manager->http, event, CONNECTIONS_PER_HOST_MAX);
         if (r >= 0)
                 r = image_store_new(&manager->images, state_fd);
+        if (r >= 0)
+                r = keep_group_new(&manager->keeps, event, manager->threads, manager->images);
         if (r < 0)
                 return log_error_errno(r, "the worker can't be set up");
         r = open_providers(manager);
@@ -330,6 +336,7 @@ Manager *manager_free(Manager *manager) {
         if (manager->dispatcher)
                 dispatcher_abandon(manager->dispatcher);
         manager->threads = thread_pool_free(manager->threads);
+        manager->keeps = keep_group_free(manager->keeps);
         manager->group = commit_group_free(manager->group);
         manager->dispatcher = dispatcher_free(manager->dispatcher);
         manager->health = health_free(manager->health);

@@ -7,6 +7,7 @@
 #include "io/metrics.h"
 #include "io/service.h"
 #include "io/thread-pool.h"
+#include "keep-group.h"
 #include "provider-table.h"
 #include "watchers.h"
 
@@ -22,6 +23,7 @@ typedef struct Manager {
         ImageStore *images;
         ProviderTable *providers;
         CommitGroup *group;
+        KeepGroup *keeps;
         Watchers *watchers;
         Dispatcher *dispatcher;
         Queue *queue;

@@ -7,6 +7,7 @@ static int apply_cancel(Write *write, Store *store) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         int r;
 
+        request->job = job_free(request->job);
         r = store_get(store, request->id, &request->job);
         if (r != 0)
                 return r;
@@ -20,6 +21,18 @@ static int apply_cancel(Write *write, Store *store) {
         request->job->status = JOB_CANCELLED;
         request->job->ended_at = time_now_realtime();
         return store_end_queued(store, request->job);
+}
+
+/* A cancelled job must be said to be cancelled, since others may wait for it: what is not there yet is done again. A
+ * job that was to be removed may be gone or not; it is asked for once more. */
+static int settle_cancel(Write *write, Store *store) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        int r;
+
+        if (!request->cancelled)
+                return 0;
+        r = apply_cancel(write, store);
+        return r < 0 ? r : r == 0 ? WRITE_STANDS : 0;
 }
 
 /* Images that no job uses any more go, unless one that is about to end needs them. */
@@ -62,6 +75,7 @@ int queue_cancel(Queue *queue, VarlinkCall *call, const char *id, bool remove) {
         r = queue_request_new(&request, queue, call, id, apply_cancel, on_cancelled);
         if (r < 0)
                 return r;
+        request->write.settle = settle_cancel;
         request->remove = remove;
         commit_group_add(queue->manager->group, &request->write);
         return 0;

@@ -13,25 +13,19 @@ typedef struct QueueRequest {
         VarlinkCall *call;  /* NULL: the client has gone */
         char id[JOB_ID_MAX];
         Job *job;
+        bool inserted;           /* Submit: the job was not there before */
         bool remove, cancelled;
 } QueueRequest;
 
-/* A submission whose commit failed was refused to its client; should it have reached the disk all the same, it is
- * cancelled before anything is dispatched. */
-typedef struct RefusedJob {
-        char id[JOB_ID_MAX];
-        struct RefusedJob *next;
-} RefusedJob;
-
 struct Queue {
         Manager *manager;
-        RefusedJob *refused;
-        usec_t storage_checked_at;
+        int64_t uncommitted;     /* jobs inserted whose commit is to come */
+        usec_t storage_checked_at, refusal_logged_at;
         bool storage_low;
 };
 
 /* A request that answers `call`; it is told when the client goes. `id` NULL: none. queue_request_init() is for one
- * that begins a larger struct, which it frees as a whole. */
+ * that begins a larger struct, which it frees as a whole. It reads: one that writes sets write.settle as well. */
 void queue_request_init(QueueRequest *request, Queue *queue, VarlinkCall *call, const char *id,
                         int (*apply)(Write *, Store *), void (*done)(Write *, int));
 int queue_request_new(QueueRequest **ret, Queue *queue, VarlinkCall *call, const char *id,
@@ -43,7 +37,8 @@ void queue_request_free(QueueRequest *request);
 
 int queue_reply_job(VarlinkCall *call, const Job *job);
 
-/* For a result that is not 0: JobNotFound, JobInProgress, or Refused with what ails the store. */
+/* For a result that is not 0: JobNotFound, JobInProgress, or Refused with what ails the store. At -ECANCELED nobody
+ * knows: the connection is closed, so that the caller asks the next worker. */
 int queue_reply_result(VarlinkCall *call, const char *id, int result);
 
 /* An answer that could not be given is worth a line, unless the client has gone. */

@@ -9,6 +9,19 @@
 #include "request-check.h"
 
 #define STORAGE_CHECK_USEC USEC_PER_SEC
+#define REFUSAL_LOG_INTERVAL_USEC (10 * USEC_PER_SEC)
+
+/* From its insertion on, the job keeps the daemon from exiting, even if its client goes at once. */
+static void hold_uncommitted(Queue *queue) {
+        queue->uncommitted++;
+        service_hold(queue->manager->service);
+        dispatcher_look(queue->manager->dispatcher);
+}
+
+static void release_uncommitted(Queue *queue) {
+        queue->uncommitted--;
+        service_release(queue->manager->service);
+}
 
 static int apply_submission(Write *write, Store *store) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
@@ -18,40 +31,56 @@ static int apply_submission(Write *write, Store *store) {
         if (r == STORE_EXISTS) {
                 /* Submitted again by an api whose worker went away: it is the same job. */
                 request->job = job_free(request->job);
-                r = store_get(store, request->id, &request->job);
-        } else if (r == 0)
-                dispatcher_add_waiting(request->queue->manager->dispatcher, 1);
+                return store_get(store, request->id, &request->job);
+        }
+        if (r == 0) {
+                request->inserted = true;
+                hold_uncommitted(request->queue);
+        }
         return r;
 }
 
-static void remember_refused(Queue *queue, const char *id) {
-        RefusedJob *refused = malloc(sizeof(*refused));
+/* It will be refused: should it have reached the disk all the same, it must not run. */
+static int settle_submission(Write *write, Store *store) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        _cleanup_(job_freep) Job *job = NULL;
+        int r;
 
-        if (!refused) {
-                log_error("out of memory while a refused job is remembered; it may run");
-                return;
-        }
-        (void) memcpy(refused->id, id, strlen(id) + 1);
-        refused->next = queue->refused;
-        queue->refused = refused;
+        if (!request->inserted)
+                return 0;
+        r = store_get(store, request->id, &job);
+        if (r != 0 || job->status != JOB_QUEUED)
+                return MIN(r, 0);
+
+        job->status = JOB_CANCELLED;
+        job->ended_at = time_now_realtime();
+        return MIN(store_end_queued(store, job), 0);
 }
 
-static void undo_submission(QueueRequest *request, int error) {
-        if (request->write.result == 0)
-                dispatcher_add_waiting(request->queue->manager->dispatcher, -1);
-        if (error != -ENOSPC && error != -ENOMEM)
-                remember_refused(request->queue, request->id);
-        (void) log_warning_errno(error, "a submission was refused");
+/* Clients can bring this about as often as they like while the disk is full. */
+static void log_refusal(Queue *queue, int error) {
+        usec_t now = time_now_monotonic();
+
+        if (queue->refusal_logged_at > 0 && now < queue->refusal_logged_at + REFUSAL_LOG_INTERVAL_USEC)
+                return;
+        queue->refusal_logged_at = now;
+        (void) log_warning_errno(error, "submissions are refused");
 }
 
 static void on_submitted(Write *write, int result) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         VarlinkCall *call = queue_request_take_call(request);
+        Queue *queue = request->queue;
 
-        if (result < 0)
-                undo_submission(request, result);
+        if (request->inserted) {
+                if (result == 0)
+                        dispatcher_add_waiting(queue->manager->dispatcher, 1);
+                release_uncommitted(queue);
+        }
+        if (result < 0 && result != -ECANCELED)
+                log_refusal(queue, result);
         if (call)
-                queue_log_unanswered(result == 0 ? watchers_add(request->queue->manager->watchers, request->job, call)
+                queue_log_unanswered(result == 0 ? watchers_add(queue->manager->watchers, request->job, call)
                                                  : queue_reply_result(call, request->id, result),
                                      request->id);
         queue_request_free(request);
@@ -97,7 +126,8 @@ enum {
 static int check_room(Queue *queue, VarlinkCall *call) {
         int r = 0;
 
-        if (dispatcher_waiting(queue->manager->dispatcher) >= queue_settings(queue)->worker.queue_max)
+        if (dispatcher_waiting(queue->manager->dispatcher) + queue->uncommitted >=
+            queue_settings(queue)->worker.queue_max)
                 r = queue_refuse_text(call, 503, "server_error", "queue_full",
                                       "Too many jobs are waiting (worker.queue_max). Try again later.");
         else if (storage_is_low(queue))
@@ -138,6 +168,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const 
         r = queue_request_new(&submission, queue, call, job->id, apply_submission, on_submitted);
         if (r < 0)
                 return r;
+        submission->write.settle = settle_submission;
         submission->job = TAKE_PTR(job);
         commit_group_add(queue->manager->group, &submission->write);
         return 0;

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "dispatcher.h"
 
 /* ------------------------------------------------------------------ requests */
 
@@ -94,6 +93,10 @@ static int refuse_store(VarlinkCall *call, int error) {
 int queue_reply_result(VarlinkCall *call, const char *id, int result) {
         assert(result != 0);
 
+        if (result == -ECANCELED) {
+                varlink_call_abandon(call);
+                return 0;
+        }
         if (result == STORE_NOT_FOUND)
                 return error_with_id(call, "io.atelier.Queue.JobNotFound", id);
         if (result == STORE_WRONG_STATE)
@@ -112,47 +115,6 @@ int queue_reply_job(VarlinkCall *call, const Job *job) {
         return finish_call(call, json_add(reply, "job", job_to_json(job)), reply, NULL);
 }
 
-/* ------------------------------------------------------------------ after a failed store */
-
-static int cancel_if_stored(Queue *queue, const char *id) {
-        _cleanup_(job_freep) Job *job = NULL;
-        int r;
-
-        r = store_get(commit_group_store(queue->manager->group), id, &job);
-        if (r == STORE_NOT_FOUND || (r == 0 && job->status != JOB_QUEUED))
-                return 0;
-        if (r < 0)
-                return r;
-
-        job->status = JOB_CANCELLED;
-        job->ended_at = time_now_realtime();
-        r = store_end_queued(commit_group_store(queue->manager->group), job);
-        return MIN(r, 0);
-}
-
-void queue_settle_refused(Queue *queue) {
-        Store *store = commit_group_store(queue->manager->group);
-        int r;
-
-        r = store_group_begin(store);
-        for (const RefusedJob *refused = queue->refused; r >= 0 && refused; refused = refused->next)
-                r = cancel_if_stored(queue, refused->id);
-        if (r >= 0)
-                r = store_group_commit(store);
-        else if (store_group_open(store))
-                store_group_rollback(store);
-        if (r < 0) {
-                (void) log_error_errno(r, "refused jobs can't be cancelled; nothing is dispatched");
-                return;
-        }
-
-        for (RefusedJob *refused; (refused = queue->refused);) {
-                queue->refused = refused->next;
-                free(refused);
-        }
-        dispatcher_resume(queue->manager->dispatcher);
-}
-
 int queue_new(Queue **ret, Manager *manager) {
         Queue *queue = calloc(1, sizeof(*queue));
 
@@ -164,12 +126,6 @@ int queue_new(Queue **ret, Manager *manager) {
 }
 
 Queue *queue_free(Queue *queue) {
-        if (!queue)
-                return NULL;
-        for (RefusedJob *refused; (refused = queue->refused);) {
-                queue->refused = refused->next;
-                free(refused);
-        }
         free(queue);
         return NULL;
 }

@@ -14,9 +14,6 @@ int queue_get(Queue *queue, VarlinkCall *call, const char *id);
 int queue_list(Queue *queue, VarlinkCall *call, JobStatus status, const char *after, size_t limit);
 int queue_cancel(Queue *queue, VarlinkCall *call, const char *id, bool remove);
 
-/* The store is open again after a failure: what was refused must not run. Then dispatching resumes. */
-void queue_settle_refused(Queue *queue);
-
 /* Answers the call with io.atelier.Queue.Refused. */
 int queue_refuse(VarlinkCall *call, const Failure *failure);
 int queue_refuse_text(VarlinkCall *call, int status, const char *type, const char *code, const char *message);

@@ -4,29 +4,30 @@
 #include "base/text.h"
 #include "store-private.h"
 
-/* Runs `operation` within a savepoint of the open group: all of it, or nothing. Some errors end the whole
- * transaction inside SQLite; the group is then found closed and everyone in it is told. */
 typedef int (*Operation)(Store *store, void *userdata);
 
+/* Runs `operation` within a savepoint of the open group: all of it, or nothing. Some errors end the whole transaction
+ * inside SQLite; the group is then found closed and everyone in it is told. So it is when the savepoint can't be ended,
+ * since half of the operation may stand. */
 static int run_in_savepoint(Store *store, Operation operation, void *userdata) {
-        int r;
+        int q, r;
 
-        assert(store->group_open);
+        assert(store_group_open(store));
 
         r = store_run(store, STATEMENT_SAVEPOINT);
         if (r < 0)
                 return r;
-
         r = operation(store, userdata);
-        if (r == 0)
-                return store_run(store, STATEMENT_RELEASE);
-
-        if (sqlite3_get_autocommit(store->database)) {
-                store->group_open = false;
+        if (!store_group_open(store))
                 return r < 0 ? r : -EIO;
+
+        q = r == 0 ? 0 : store_run(store, STATEMENT_ROLLBACK_TO);
+        if (q >= 0)
+                q = store_run(store, STATEMENT_RELEASE);
+        if (q < 0) {
+                store_group_rollback(store);
+                return q;
         }
-        (void) store_run(store, STATEMENT_ROLLBACK_TO);
-        (void) store_run(store, STATEMENT_RELEASE);
         return r;
 }
 
@@ -173,7 +174,10 @@ static int end_last_attempt(Store *store, const Job *job, int64_t sequence) {
         bind_time(statement, 4, attempt->ended_at);
         bind_text(statement, 5, attempt->provider_request_id);
         bind_text(statement, 6, attempt->cause);
-        return store_step(store, statement);
+        r = store_step(store, statement);
+        if (r < 0)
+                return r;
+        return sqlite3_changes(store->database) == 0 ? STORE_WRONG_STATE : 0;
 }
 
 static int format_optional(const JsonValue *value, char **ret) {
@@ -219,7 +223,7 @@ static int do_end_attempt(Store *store, void *userdata) {
                 return r == STORE_NOT_FOUND ? STORE_WRONG_STATE : r;
 
         r = end_last_attempt(store, job, sequence);
-        if (r < 0)
+        if (r != 0)
                 return r;
         return add_images(store, job, sequence);
 }

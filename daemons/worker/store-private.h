@@ -35,7 +35,6 @@ typedef enum Statement {
 struct Store {
         sqlite3 *database;
         sqlite3_stmt *statements[_STATEMENTS];
-        bool group_open;
 };
 
 /* Negative errno for a result of SQLite that is not OK, ROW or DONE. */

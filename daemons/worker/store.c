@@ -30,7 +30,7 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "WHERE id = ?1 AND status = 1 RETURNING sequence",
         [STATEMENT_END_ATTEMPT] =
                 "UPDATE attempt SET outcome = ?3, ended_at = ?4, provider_request_id = ?5, cause = ?6 "
-                "WHERE job = ?1 AND number = ?2",
+                "WHERE job = ?1 AND number = ?2 AND outcome = 0",
         [STATEMENT_ADD_IMAGE] =
                 "INSERT INTO image (job, number, sha256, format, width, height, size_bytes, revised_prompt) "
                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -78,7 +78,10 @@ int store_error(const Store *store, int result) {
         case SQLITE_CANTOPEN:
                 return -EACCES;
         case SQLITE_IOERR:
-                /* The reason lies in the system call; a disk that is full shows up here as well. */
+                /* The reason lies in the system call; a disk that is full shows up here as well. Not so of an fsync: what
+                 * reached the disk is then unknown, whatever the reason. */
+                if (result == SQLITE_IOERR_FSYNC || result == SQLITE_IOERR_DIR_FSYNC)
+                        return -EIO;
                 return store && store->database && sqlite3_system_errno(store->database) == ENOSPC ? -ENOSPC : -EIO;
         default:
                 return -EIO;
@@ -148,20 +151,33 @@ static int migrate_one(Store *store, int version) {
         return r;
 }
 
-static int migrate(Store *store) {
-        int version = 0, application = 0;
-        char text[64];
+/* The schema's version; 0 for a file that is new. What is not ours is left as it is. */
+static int identify(Store *store, int *ret_version) {
+        int version = 0, application = 0, tables = 0;
         int r;
 
         r = get_pragma(store, "PRAGMA user_version", &version);
         if (r >= 0)
                 r = get_pragma(store, "PRAGMA application_id", &application);
+        if (r >= 0)
+                r = get_pragma(store, "SELECT count(*) FROM sqlite_schema", &tables);
         if (r < 0)
                 return r;
+
+        if (application != STORE_APPLICATION_ID && (application != 0 || version != 0 || tables != 0))
+                return -EUCLEAN;
+        if (version < 0 || (version == 0 && tables != 0))
+                return -EUCLEAN;
         if (version > store_version)
                 return -EPROTONOSUPPORT;
-        if (version > 0 && application != STORE_APPLICATION_ID)
-                return -EUCLEAN;
+
+        *ret_version = version;
+        return 0;
+}
+
+static int migrate(Store *store, int version) {
+        char text[64];
+        int r = 0;
 
         if (version == 0) {
                 (void) snprintf(text, sizeof(text), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
@@ -176,7 +192,6 @@ static int configure(Store *store) {
         char text[256];
 
         (void) snprintf(text, sizeof(text),
-                        "PRAGMA locking_mode = EXCLUSIVE;"  /* one writer: no shared-memory file, no lock calls */
                         "PRAGMA journal_mode = WAL;"
                         "PRAGMA synchronous = FULL;"
                         "PRAGMA foreign_keys = ON;"
@@ -187,9 +202,18 @@ static int configure(Store *store) {
         return execute(store, text);
 }
 
+/* What a crash or a failed fsync has left in the WAL goes into the database, durably, before anything is appended
+ * behind it. Otherwise a page of the WAL that the kernel holds but never wrote would stand between what is durable and
+ * what comes after: a power cut later would lose both. */
+static int settle_wal(Store *store) {
+        int result = sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+        return store_error(store, result);
+}
+
 int store_open(Store **ret, const char *path) {
         _cleanup_(store_freep) Store *store = NULL;
-        int result, r;
+        int result, version, r;
 
         store = calloc(1, sizeof(*store));
         if (!store)
@@ -201,9 +225,16 @@ int store_open(Store **ret, const char *path) {
         if (result != SQLITE_OK)
                 return store_error(store, result);
 
-        r = configure(store);
+        /* One writer: no shared-memory file, no lock calls. */
+        r = execute(store, "PRAGMA locking_mode = EXCLUSIVE");
         if (r >= 0)
-                r = migrate(store);
+                r = identify(store, &version);
+        if (r >= 0)
+                r = configure(store);
+        if (r >= 0)
+                r = settle_wal(store);
+        if (r >= 0)
+                r = migrate(store, version);
         if (r < 0)
                 return r;
 
@@ -223,34 +254,27 @@ Store *store_free(Store *store) {
 }
 
 int store_group_begin(Store *store) {
-        int r;
+        assert(!store_group_open(store));
 
-        assert(!store->group_open);
-
-        r = store_run(store, STATEMENT_BEGIN);
-        if (r >= 0)
-                store->group_open = true;
-        return r;
+        return store_run(store, STATEMENT_BEGIN);
 }
 
 int store_group_commit(Store *store) {
         int r;
 
-        assert(store->group_open);
+        assert(store_group_open(store));
 
         r = store_run(store, STATEMENT_COMMIT);
         if (r < 0)
                 store_group_rollback(store);
-        store->group_open = false;
         return r;
 }
 
 void store_group_rollback(Store *store) {
-        if (!sqlite3_get_autocommit(store->database))
+        if (store_group_open(store))
                 (void) store_run(store, STATEMENT_ROLLBACK);
-        store->group_open = false;
 }
 
 bool store_group_open(const Store *store) {
-        return store->group_open;
+        return !sqlite3_get_autocommit(store->database);
 }

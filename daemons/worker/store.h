@@ -42,7 +42,8 @@ int store_start_attempt(Store *store, const char *id, const char *provider, cons
                         int64_t *ret_number);
 
 /* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again. Images,
- * usage, reply and failure are taken from `job`, the attempt's facts from its last attempt. */
+ * usage, reply and failure are taken from `job`, the attempt's facts from its last attempt. STORE_WRONG_STATE: that
+ * attempt is not under way. */
 int store_end_attempt(Store *store, const Job *job);
 
 /* queued → cancelled or failed (job->failure). */

@@ -26,18 +26,29 @@ struct Watched {
 struct Watchers {
         ImageStore *images;
         Map *jobs;  /* id → Watched */
+        /* Set by watchers_abandon(): from then on no other job is waited for here. */
+        bool (*goes_on)(const char *id, void *userdata);
+        void *userdata;
 };
 
 static Watched *watched_free(Watched *watched) {
-        Watcher *watcher;
+        assert(!watched->first);
 
         (void) map_remove(watched->watchers->jobs, watched->id);
-        while ((watcher = watched->first)) {
-                watched->first = watcher->next;
-                free(watcher);
-        }
         free(watched);
         return NULL;
+}
+
+static void watched_abandon(Watched *watched) {
+        for (Watcher *watcher; (watcher = watched->first);) {
+                VarlinkCall *call = watcher->call;
+
+                watched->first = watcher->next;
+                free(watcher);
+                varlink_call_set_closed_handler(call, NULL, NULL);
+                varlink_call_abandon(call);
+        }
+        (void) watched_free(watched);
 }
 
 int watchers_new(Watchers **ret, ImageStore *images) {
@@ -62,7 +73,7 @@ Watchers *watchers_free(Watchers *watchers) {
         if (!watchers)
                 return NULL;
         while (watchers->jobs && (watched = map_first(watchers->jobs)))
-                (void) watched_free(watched);
+                watched_abandon(watched);
         (void) map_free(watchers->jobs);
         free(watchers);
         return NULL;
@@ -179,11 +190,19 @@ static int add_watcher(Watchers *watchers, const char *id, VarlinkCall *call) {
         return 0;
 }
 
+static bool left_to_next_worker(const Watchers *watchers, const Job *job) {
+        return watchers->goes_on && !watchers->goes_on(job->id, watchers->userdata);
+}
+
 int watchers_add(Watchers *watchers, const Job *job, VarlinkCall *call) {
         int r;
 
         if (job_status_ended(job->status) || !varlink_call_wants_more(call))
                 return reply_last(watchers, job, call);
+        if (left_to_next_worker(watchers, job)) {
+                varlink_call_abandon(call);
+                return 0;
+        }
 
         r = reply_more(job, call);
         if (r == -ECONNRESET)
@@ -193,6 +212,23 @@ int watchers_add(Watchers *watchers, const Job *job, VarlinkCall *call) {
         return r < 0 ? varlink_call_error_errno(call, r) : 0;
 }
 
+/* A call whose peer has gone is over without its closed handler. */
+static void notify_more(Watched *watched, const Job *job) {
+        for (Watcher **link = &watched->first; *link;) {
+                Watcher *watcher = *link;
+
+                if (reply_more(job, watcher->call) != -ECONNRESET) {
+                        link = &watcher->next;
+                        continue;
+                }
+                *link = watcher->next;
+                free(watcher);
+                watched->count--;
+        }
+        if (!watched->first)
+                (void) watched_free(watched);
+}
+
 void watchers_notify(Watchers *watchers, const Job *job) {
         Watched *watched = map_get(watchers->jobs, job->id);
 
@@ -200,10 +236,10 @@ void watchers_notify(Watchers *watchers, const Job *job) {
                 return;
 
         if (!job_status_ended(job->status)) {
-                for (Watcher *watcher = watched->first, *next; watcher; watcher = next) {
-                        next = watcher->next;
-                        (void) reply_more(job, watcher->call);
-                }
+                if (left_to_next_worker(watchers, job))
+                        watched_abandon(watched);
+                else
+                        notify_more(watched, job);
                 return;
         }
 
@@ -218,25 +254,17 @@ void watchers_notify(Watchers *watchers, const Job *job) {
         (void) watched_free(watched);
 }
 
-static void abandon_watched(Watched *watched) {
-        for (Watcher *watcher; (watcher = watched->first);) {
-                VarlinkCall *call = watcher->call;
-
-                watched->first = watcher->next;
-                free(watcher);
-                varlink_call_abandon(call);
-        }
-        (void) watched_free(watched);
-}
-
 void watchers_abandon(Watchers *watchers, bool (*goes_on)(const char *id, void *userdata), void *userdata) {
         Watched *watched;
         size_t slot = 0;
 
+        watchers->goes_on = goes_on;
+        watchers->userdata = userdata;
+
         /* Removing moves entries: the same place is looked at again. */
         while ((watched = map_next(watchers->jobs, &slot)))
                 if (!goes_on(watched->id, userdata)) {
-                        abandon_watched(watched);
+                        watched_abandon(watched);
                         slot = 0;
                 }
 }

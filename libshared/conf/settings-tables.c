@@ -138,18 +138,17 @@ static const ConfSetting api_settings[] = {
 };
 
 static const ConfSetting worker_settings[] = {
-        { "concurrency", CONF_INTEGER, FIELD(WorkerSettings, concurrency), RANGE(1, 1024), .fallback = "16",
+        { "concurrency", CONF_INTEGER, FIELD(WorkerSettings, concurrency), RANGE(1, 1024), .fallback = "64",
           .help = "Jobs in progress at a time." },
         { "queue_max", CONF_INTEGER, FIELD(WorkerSettings, queue_max), RANGE(1, 10000000), .fallback = "100000",
           .help = "Jobs that may wait; further ones are refused with 503." },
         { "attempts_max", CONF_INTEGER, FIELD(WorkerSettings, attempts_max), RANGE(1, 20), .fallback = "3",
-          .help = "Attempts of one job." },
+          .help = "Attempts of one job where an answer was lost and the provider may be asked again (retry_unknown)." },
+        { "interruptions_max", CONF_INTEGER, FIELD(WorkerSettings, interruptions_max), RANGE(1, 1000), .fallback = "20",
+          .help = "The same where the worker itself ended meanwhile: bounds a job that ends it each time." },
         { "images_per_request_max", CONF_INTEGER, FIELD(WorkerSettings, images_per_request_max),
           "MAX_IMAGES_PER_REQUEST", RANGE(1, 100), .presets = { "10", "5", "3" },
           .help = "Images of one request (n), whatever the model allows." },
-        { "job_timeout", CONF_DURATION, FIELD(WorkerSettings, job_timeout),
-          RANGE(TIMEOUT_MIN, 7 * (int64_t) USEC_PER_DAY), .fallback = "15min",
-          .help = "How long a job may take from its submission to its end." },
         { "stall_timeout", CONF_DURATION, FIELD(WorkerSettings, stall_timeout),
           RANGE(TIMEOUT_MIN, (int64_t) USEC_PER_DAY), .fallback = "60s",
           .help = "With work waiting and no progress for so long the watchdog is no longer fed." },

@@ -77,9 +77,9 @@ typedef struct ApiSettings {
 typedef struct WorkerSettings {
         int64_t concurrency;          /* jobs in progress at a time */
         int64_t queue_max;            /* jobs that wait; further ones are refused with 503 */
-        int64_t attempts_max;
+        int64_t attempts_max;         /* of unknown outcome, at providers that may be asked again */
+        int64_t interruptions_max;    /* attempts of a job over which the worker may have ended */
         int64_t images_per_request_max;  /* MAX_IMAGES_PER_REQUEST; presets 10, 5, 3 */
-        usec_t job_timeout;           /* from submission to the end */
         usec_t stall_timeout;         /* queue with work and no progress: the watchdog is not fed */
         usec_t idle_timeout, drain_timeout;
         uint64_t storage_free_min;    /* below it /health says degraded and submissions get 503 */

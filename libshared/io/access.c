@@ -62,19 +62,10 @@ static bool rule_matches(const AccessRule *rule, const char *method) {
         return text_equal(rule->method, method);
 }
 
-static bool peer_in_group(const VarlinkPeer *peer, gid_t group) {
-        if (group == ID_NONE)
-                return false;
-        for (size_t i = 0; i < peer->n_groups; i++)
-                if (peer->groups[i] == group)
-                        return true;
-        return false;
-}
-
 static unsigned peer_roles(const AccessTable *table, const VarlinkPeer *peer) {
         unsigned roles = ACCESS_MEMBER;
 
-        if (peer_in_group(peer, table->admins))
+        if (table->admins != ID_NONE && varlink_peer_in_group(peer, table->admins))
                 roles |= ACCESS_ADMIN;
         for (size_t i = 0; i < ELEMENTS(daemon_users); i++)
                 if (table->users[i] != ID_NONE && table->users[i] == peer->uid)

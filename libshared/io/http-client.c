@@ -162,7 +162,7 @@ static int translate_error(CURL *easy, CURLcode code) {
         }
 }
 
-/* libcurl's counters start afresh when it repeats a request; what was read of the body stays read. */
+/* libcurl's counters may start afresh when it repeats a request; what was read of the body stays read. */
 static bool transfer_was_sent(const HttpTransfer *transfer) {
         long header_bytes = 0;
 

@@ -1,9 +1,9 @@
 /* Metrics: series in a file that outlives the process.
  *
  * The file is one mapped array of fixed slots behind a head. A slot is written whole and only then counted in
- * head.n_slots, so a SIGKILL at any instruction leaves either the series or none. A value is one aligned 8-byte store. A
- * histogram's total is the sum of its buckets, never stored beside them: `+Inf` and `_count` cannot differ, and a kill
- * between bucket and sum loses at most one observation of the sum.
+ * head.n_slots, so a SIGKILL at any instruction leaves either the series or none. A value is one aligned 8-byte
+ * store. A histogram's total is the sum of its buckets, never stored beside them: `+Inf` and `_count` cannot differ,
+ * and a kill between bucket and sum loses at most one observation of the sum.
  *
  * Which slot holds which series is found by a hash table in ordinary memory, rebuilt when the file is opened.
  *
@@ -26,13 +26,13 @@
 #include "base/fd.h"
 #include "base/text.h"
 
-#define METRICS_MAGIC UINT64_C(0x7274656d6c657461)  /* "atelmetr" in the bytes of a little-endian machine */
+#define METRICS_MAGIC UINT64_C(0x7274656d6c657461) /* "atelmetr" in the bytes of a little-endian machine */
 #define METRICS_FORMAT 1
 #define FAMILIES_MAX 64
-#define LABELS_MAX 3                                 /* MetricFamily.labels without its final NULL */
-#define INDEX_ENTRIES (2 * METRICS_SERIES_MAX)       /* a power of two; half empty at worst */
+#define LABELS_MAX 3 /* MetricFamily.labels without its final NULL */
+#define INDEX_ENTRIES (2 * METRICS_SERIES_MAX) /* a power of two; half empty at worst */
 #define LABEL_OTHER "other"
-#define HASH_START UINT64_C(0xcbf29ce484222325)      /* FNV-1a, 64 bits */
+#define HASH_START UINT64_C(0xcbf29ce484222325) /* FNV-1a, 64 bits */
 #define HASH_FACTOR UINT64_C(0x100000001b3)
 
 typedef struct MetricsHead {
@@ -45,9 +45,9 @@ typedef struct MetricsHead {
 typedef struct MetricSlot {
         uint32_t family;
         uint32_t labels_size;
-        char labels[METRICS_LABEL_BYTES_MAX];        /* values, each with its NUL */
-        double value;                                /* counter, gauge; histogram: sum */
-        uint64_t counts[METRICS_BUCKETS_MAX + 1];    /* histogram: observations per bucket, not cumulative */
+        char labels[METRICS_LABEL_BYTES_MAX]; /* values, each with its NUL */
+        double value; /* counter, gauge; histogram: sum */
+        uint64_t counts[METRICS_BUCKETS_MAX + 1]; /* histogram: observations per bucket, not cumulative */
 } MetricSlot;
 
 typedef struct MetricsFile {
@@ -66,7 +66,7 @@ struct Metrics {
         const MetricFamily *families;
         size_t n_families;
         MetricsFile *file;
-        uint16_t index[INDEX_ENTRIES];               /* slot + 1; 0 = empty */
+        uint16_t index[INDEX_ENTRIES]; /* slot + 1; 0 = empty */
 };
 
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {
@@ -170,7 +170,7 @@ static bool file_adopt(Metrics *metrics, uint64_t fingerprint) {
 
 static void file_begin(MetricsFile *file, uint64_t fingerprint) {
         memset(file, 0, sizeof(*file));
-        file->head = (MetricsHead) {
+        file->head = (MetricsHead){
                 .magic = METRICS_MAGIC,
                 .format = METRICS_FORMAT,
                 .fingerprint = fingerprint,
@@ -276,7 +276,7 @@ static MetricSlot *slot_add(Metrics *metrics, const SeriesKey *key) {
         MetricsHead *head = &metrics->file->head;
         MetricSlot *slot = &metrics->file->slots[head->n_slots];
 
-        *slot = (MetricSlot) { .family = (uint32_t) key->family, .labels_size = (uint32_t) key->size };
+        *slot = (MetricSlot){ .family = (uint32_t) key->family, .labels_size = (uint32_t) key->size };
         memcpy(slot->labels, key->labels, key->size);
         index_add(metrics, head->n_slots);
         __atomic_store_n(&head->n_slots, head->n_slots + 1, __ATOMIC_RELEASE);
@@ -468,7 +468,7 @@ int metrics_format(const Metrics *metrics, Buffer *buffer) {
                         }
                 /* A series that needs no label is there from the start, so that a rate over it sees the first step. */
                 if (!seen && r >= 0 && !family->labels[0])
-                        r = format_slot(buffer, family, &(const MetricSlot) { .family = (uint32_t) i });
+                        r = format_slot(buffer, family, &(const MetricSlot){ .family = (uint32_t) i });
         }
         return r;
 }

@@ -21,6 +21,7 @@
 #define RUNTIME_DIRECTORY "/run/atelier"
 #define SOCKET_NAME_VARLINK "varlink"
 #define STATUS_INTERVAL_USEC USEC_PER_SEC
+#define IDLE_ACCURACY_USEC USEC_PER_MSEC  /* idle timeouts of a few ms are kept, too */
 #define SOCKETS_MAX 32
 
 typedef enum ServiceState {
@@ -343,6 +344,7 @@ static int add_sources(Service *service) {
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(service->drain_turn, "drain turn");
+        (void) sd_event_source_set_time_accuracy(service->idle_timer, IDLE_ACCURACY_USEC);
         (void) sd_event_source_set_priority(service->drain_turn, SD_EVENT_PRIORITY_IDLE);
         return sd_event_source_set_enabled(service->drain_turn, SD_EVENT_OFF);
 }

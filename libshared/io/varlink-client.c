@@ -3,14 +3,14 @@
  *     CONNECTING --connect()--> OPEN --end, error, timeout, violation--> CLOSED
  *
  * connect() to a Unix socket is decided at once, but for a listener whose backlog is full: then a timer tries again,
- * 10 ms later, doubling to 200 ms. A call made meanwhile is formatted and kept. A closed client stays closed; its owner
- * makes another. The connection is read at all times: without a call only the end may come, anything else is a
+ * 10 ms later, doubling to 200 ms. A call made meanwhile is formatted and kept. A closed client stays closed; its
+ * owner makes another. The connection is read at all times: without a call only the end may come, anything else is a
  * violation.
  *
  * The deadline of a call is one number that moves with each reply; the timer is armed lazily and, when it rings early,
  * set to what is left, so that short calls on a pooled connection cost no timer work.
  *
- * Handlers may free the client: `n_entered` counts our frames below them, and the memory goes when the last is left. */
+ * Handlers may free the client: `n_entered` counts our frames below them; the memory goes when the last is left. */
 #include "io/varlink-client.h"
 
 #include <errno.h>

@@ -25,12 +25,13 @@ typedef struct VarlinkReply {
         size_t n_fds;
 } VarlinkReply;
 
-/* The handler may free the client or, after the final reply, start the next call. */
+/* The handler may free the client or, after the final reply, start the next call. Ask varlink_client_usable() before:
+ * a peer that sent more than it was asked for has been cut off. */
 typedef void (*VarlinkReplyHandler)(VarlinkClient *client, const VarlinkReply *reply, void *userdata);
 
 /* Connects without blocking; a full backlog (EAGAIN) is tried again by timer. What is known at once is returned:
- * -ENOENT, -ECONNREFUSED, -EACCES, …; -ENAMETOOLONG for a path that is no socket's. The PollSet may be shared between
- * clients and outlives them. Calls may be made at once and are sent when the connection stands. */
+ * -ENOENT, -ECONNREFUSED, -EACCES, …; -ENAMETOOLONG for a path that is no socket's. The PollSet may be shared
+ * between clients and outlives them. Calls may be made at once and are sent when the connection stands. */
 int varlink_client_connect(VarlinkClient **ret, sd_event *event, PollSet *set, const char *path);
 VarlinkClient *varlink_client_free(VarlinkClient *client);  /* the handler of a running call is not called */
 DEFINE_CLEANUP(VarlinkClient *, varlink_client_free);
@@ -49,8 +50,8 @@ typedef void (*VarlinkClosedHandler)(VarlinkClient *client, void *userdata);
 void varlink_client_set_closed_handler(VarlinkClient *client, VarlinkClosedHandler handler, void *userdata);
 
 /* Blocking, for programs without a loop. With `on_reply` the call asks for more, and it sees every reply but the last.
- * Takes parameters over, also on failure; *ret (never NULL) and *ret_error (NULL for a plain reply) are the caller's to
- * free. `timeout` counts to the next reply. Negative errno as in VarlinkReply.status and of varlink_client_call();
+ * Takes parameters over, also on failure; *ret (never NULL) and *ret_error (NULL for a plain reply) are the caller's
+ * to free. `timeout` counts to the next reply. Negative errno as in VarlinkReply.status and of varlink_client_call();
  * descriptors that come with a reply are closed. */
 typedef void (*VarlinkProgress)(const JsonValue *parameters, void *userdata);
 int varlink_call_blocking(const char *path, const char *method, JsonValue *parameters, usec_t timeout,

@@ -8,7 +8,7 @@
  *
  * Leaving: the kernel reports EPOLLHUP, wanted or not, when the peer has closed its socket. While a call runs that
  * ends the call (its closed handler is told), otherwise what the peer sent before is still read and done. A peer that
- * has only shut down its sending side gets its replies.
+ * has only shut down its sending side gets its replies, since the end is not read before them.
  *
  * A connection is busy while a call runs, bytes wait to be parsed or sent, or it is deferred. It may wait for the rest
  * of a message, or for its peer to read, no longer than the pool's patience.
@@ -41,7 +41,6 @@ struct VarlinkConnection {
         usec_t waiting_since;    /* monotonic; for the rest of a message or for the peer to read. 0 = not */
 
         bool polls_input;
-        bool input_ended;
         bool deferred;           /* whole calls may wait in the stream; its turn comes */
         bool serving, closed;
         bool busy;
@@ -217,16 +216,13 @@ static void connection_serve(VarlinkConnection *connection) {
                         connection_defer(connection);
                         break;
                 }
-                if (varlink_stream_next(stream, &text, &size, &fds)) {
-                        r = connection_dispatch(connection, text, size, &fds);
-                        if (r < 0) {
-                                log_debug_errno(r, "closing a Varlink connection of uid %u", connection->peer.uid);
-                                connection_close(connection, true);
-                        }
-                } else if (connection->input_ended)
-                        connection_close(connection, true);
-                else
+                if (!varlink_stream_next(stream, &text, &size, &fds))
                         break;
+                r = connection_dispatch(connection, text, size, &fds);
+                if (r < 0) {
+                        (void) log_debug_errno(r, "closing a Varlink connection of uid %u", connection->peer.uid);
+                        connection_close(connection, true);
+                }
         }
         connection->serving = false;
 
@@ -252,8 +248,7 @@ static int pool_on_defer(sd_event_source *source, void *userdata) {
 /* ---------------------------------------------------------------- polling */
 
 static bool connection_wants_input(const VarlinkConnection *connection) {
-        return !connection->input_ended && !connection->call && !connection->deferred &&
-               varlink_stream_unsent(connection->stream) == 0;
+        return !connection->call && !connection->deferred && varlink_stream_unsent(connection->stream) == 0;
 }
 
 static void connection_note_waiting(VarlinkConnection *connection, bool waiting) {
@@ -278,8 +273,6 @@ static void connection_update(VarlinkConnection *connection) {
 
         if (connection_wants_input(connection))
                 connection->polls_input = true;
-        else if (unsent || connection->input_ended)
-                connection->polls_input = false;
 
         /* Changing what is polled fails only for a descriptor that is not in the set. */
         (void) poll_source_set_events(connection->source,
@@ -307,10 +300,9 @@ static int connection_read(VarlinkConnection *connection) {
                 return 0;
         }
 
+        /* Reading means that nothing is left to do or to send: the end is the end of all. */
         r = varlink_stream_read(connection->stream);
-        if (r == VARLINK_STREAM_ENDED)
-                connection->input_ended = true;
-        return r;
+        return r == VARLINK_STREAM_ENDED ? -ECONNRESET : r;
 }
 
 static int connection_on_io(PollSource *source, int fd, uint32_t revents, void *userdata) {
@@ -396,7 +388,7 @@ void varlink_connection_end_call(VarlinkConnection *connection) {
                 return;
 
         /* What came behind the call is for a turn of its own: we are in the midst of somebody's work. */
-        if (varlink_stream_unparsed(connection->stream) > 0 || connection->input_ended)
+        if (varlink_stream_unparsed(connection->stream) > 0)
                 connection_defer(connection);
         connection_update(connection);
 }

@@ -104,7 +104,7 @@ static bool member_name_valid(const char *p, size_t size) {
         return true;
 }
 
-/* Reverse domain: two labels or more of letters and digits with single dashes inside; the first begins with a letter. */
+/* Reverse domain: two labels or more of letters and digits with single dashes inside, beginning with a letter. */
 static bool interface_name_valid(const char *p, size_t size) {
         bool dots = false;
 
@@ -159,7 +159,7 @@ static int parse_container(Parser *parser, IdlType *type) {
         if (r < 0)
                 return r;
         if (parser_sees(parser, "["))
-                return parser_fail(parser, "a container of containers; give the inner one a struct");
+                return parser_fail(parser, "an array or map of arrays or maps");
         if (parser_sees(parser, "?"))
                 return parser_fail(parser, "\"?\" stands before the container");
         return 0;

@@ -1,9 +1,9 @@
 /* The Varlink server: listening sockets, limits, who may call what.
  *
  * Listeners and connections share one PollSet. A connection past a limit is accepted and closed at once, so that its
- * client learns of it; when descriptors run out nothing can be accepted, and the listeners rest for a moment, since the
- * waiting connection would wake the loop at every turn. The connections themselves are in varlink-connection.c, the
- * interfaces in varlink-registry.c. */
+ * client learns of it; when descriptors run out nothing can be accepted, and the listeners rest for a moment, since
+ * the waiting connection would wake the loop at every turn. The connections themselves are in varlink-connection.c,
+ * the interfaces in varlink-registry.c. */
 #include "io/varlink-server.h"
 
 #include <errno.h>

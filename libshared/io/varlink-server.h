@@ -57,7 +57,7 @@ void varlink_server_set_patience(VarlinkServer *server, usec_t patience);  /* VA
 int varlink_server_add_interface(VarlinkServer *server, const char *text, const VarlinkMethod *methods,
                                  void *userdata);
 
-/* A listening Unix stream socket, which stays the caller's and is closed only after the server. -EINVAL for another. */
+/* A listening Unix stream socket, which stays the caller's and is closed only after the server. -EINVAL otherwise. */
 int varlink_server_listen(VarlinkServer *server, int fd);
 
 /* A connected socket, taken over, also on failure. -EUSERS past the limits of connections. */
@@ -79,7 +79,7 @@ bool varlink_server_busy(VarlinkServer *server);
 int varlink_call_reply(VarlinkCall *call, JsonValue *parameters);
 int varlink_call_error(VarlinkCall *call, const char *error, JsonValue *parameters);
 int varlink_call_invalid_parameter(VarlinkCall *call, const char *field);
-int varlink_call_error_errno(VarlinkCall *call, int error);  /* io.systemd.System */
+int varlink_call_error_errno(VarlinkCall *call, int error);  /* a negative errno, as io.systemd.System */
 
 /* Ends the call without an answer, by closing its connection: the peer may ask again and reaches the next process. */
 void varlink_call_abandon(VarlinkCall *call);
@@ -98,7 +98,7 @@ int varlink_call_take_fd(VarlinkCall *call, size_t index);
 bool varlink_call_wants_more(const VarlinkCall *call);
 const VarlinkPeer *varlink_call_peer(const VarlinkCall *call);
 
-/* Told when the peer goes away before the final reply, or the server is freed; the call is freed right after. For calls
- * kept for later. */
+/* Told when the peer goes away before the final reply, or the server is freed; the call is freed right after. For
+ * calls kept for later. */
 typedef void (*VarlinkCallClosed)(VarlinkCall *call, void *userdata);
 void varlink_call_set_closed_handler(VarlinkCall *call, VarlinkCallClosed handler, void *userdata);

@@ -12,12 +12,15 @@ const CONFIGURATION = '/etc/atelier/atelier.conf.d/bench.conf';
 const CREDENTIAL = '/etc/credstore/openai-api-key';
 const WORKER_SOCKET = '/run/atelier/io.atelier.Worker';
 const POLL_MS = 10;
+const PAGE_JOBS = 100;
 const JOBS_DEADLINE_MS = 120000;
 
-// The daemons stay for the whole measurement, and nothing but the machine bounds what they take on.
+// The daemons stay for the whole measurement, log as in production, and nothing but the machine bounds what
+// they take on.
 function configuration(openaiPort, size) {
   return `
     trust_loopback = true;
+    log_level = "warning";
     providers = (
       { name = "sandbox"; concurrency = 256; },
       { name = "openai"; base_url = "http://127.0.0.1:${openaiPort}/v1"; concurrency = 256; }
@@ -33,7 +36,7 @@ function configuration(openaiPort, size) {
 }
 
 function systemctl(...words) {
-  return execFileSync('systemctl', words, { encoding: 'utf8' }).trim();
+  return execFileSync('systemctl', words, { encoding: 'utf8', stdio: 'pipe' }).trim();
 }
 
 function units(type) {
@@ -91,12 +94,12 @@ export class Atelier {
     return call(WORKER_SOCKET, 'io.atelier.Queue.Pause');
   }
 
+  #list(parameters) {
+    return call(WORKER_SOCKET, 'io.atelier.Queue.List', { caller: { origin: 'member' }, ...parameters });
+  }
+
   async #hasJobs(status) {
-    const { jobs } = await call(WORKER_SOCKET, 'io.atelier.Queue.List', {
-      caller: { origin: 'member' },
-      limit: 1,
-      status,
-    });
+    const { jobs } = await this.#list({ limit: 1, status });
     return jobs.length > 0;
   }
 
@@ -108,6 +111,18 @@ export class Atelier {
       await sleep(POLL_MS);
     }
     if (await this.#hasJobs('failed')) throw new Error('a job failed');
+  }
+
+  // From the submission to the end of each job, in microseconds, as the store has them.
+  async jobDurations() {
+    const durations = [];
+    let after;
+    for (;;) {
+      const { jobs, has_more: more } = await this.#list({ limit: PAGE_JOBS, ...(after ? { after } : {}) });
+      durations.push(...jobs.map(job => job.ended_at - job.created_at));
+      if (!more) return durations;
+      after = jobs.at(-1).id;
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 import { Atelier, DAEMONS } from './atelier.mjs';
 import { Load } from './load.mjs';
 import { Beanstalkd, Bullmq, FastOpenai, Nginx } from './peers.mjs';
+import { percentile } from './percentile.mjs';
 import { cpuSeconds, greatestMemory, memory } from './processes.mjs';
 import { report } from './report.mjs';
 
@@ -110,13 +111,16 @@ class Bench {
   async jobsOfAtelier(round) {
     await this.atelier.start();
     const options = { model: 'sandbox', size: SIZE, tag: `job ${round}`, requests: JOBS, seconds: 120 };
-    return measured(this.atelier.pids(), async () => {
+    const result = await measured(this.atelier.pids(), async () => {
       const start = process.hrtime.bigint();
       await this.load.submissions(this.atelier.address, options);
       await this.atelier.allCompleted();
       const seconds = Number(process.hrtime.bigint() - start) / 1e9;
       return { requests: JOBS, seconds, rate: JOBS / seconds };
     });
+    const durations = await this.atelier.jobDurations();
+    if (durations.length !== JOBS) throw new Error(`the store has ${durations.length} jobs, not ${JOBS}`);
+    return { ...result, p50_us: percentile(durations, 50), p99_us: percentile(durations, 99) };
   }
 
   async jobsOfBullmq(round) {

@@ -5,10 +5,11 @@
 // The work is nothing, and nothing is kept of it: what is measured is the queue. Adding and completing are
 // both durable, since Redis syncs its log on every write.
 
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-import { Queue, QueueEvents, Worker } from 'bullmq';
+import { Queue, Worker } from 'bullmq';
+
+import { percentile } from './percentile.mjs';
 
 const ADDERS = 64;
 const WORKERS_AT_ONCE = 64;
@@ -17,10 +18,6 @@ const NAME = 'bench';
 const connection = { host: '127.0.0.1', port: Number(process.argv[2]), maxRetriesPerRequest: null };
 const queue = new Queue(NAME, { connection });
 const worker = new Worker(NAME, async () => null, { connection, concurrency: WORKERS_AT_ONCE });
-
-function percentile(sorted, percent) {
-  return sorted[Math.floor(((sorted.length - 1) * percent) / 100)];
-}
 
 // From the call that adds a job until the worker knows it completed.
 async function runJobs(count, tag) {
@@ -46,8 +43,8 @@ async function runJobs(count, tag) {
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
   worker.removeAllListeners('completed');
 
-  const sorted = latencies.map(latency => Number(latency / 1000n)).sort((a, b) => a - b);
-  return { seconds, p50_us: percentile(sorted, 50), p99_us: percentile(sorted, 99) };
+  const microseconds = latencies.map(latency => Number(latency / 1000n));
+  return { seconds, p50_us: percentile(microseconds, 50), p99_us: percentile(microseconds, 99) };
 }
 
 await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()]);

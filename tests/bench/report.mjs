@@ -79,10 +79,10 @@ function memoryRows({ idle, load }) {
 }
 
 function machineLine(disk) {
-  const release_name = /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
+  const system = /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
   const processor = cpus()[0].model.replace(/\s+/g, ' ').trim();
   const gigabytes = Math.round(totalmem() / 2 ** 30);
-  return `${cpus().length} × ${processor}, ${gigabytes} GB, ${release_name}, Linux ${release()}, ${disk}`;
+  return `${cpus().length} × ${processor}, ${gigabytes} GB, ${system}, Linux ${release()}, ${disk}`;
 }
 
 export function report({ results, memory, coldStarts, rounds, connections, jobs, size }, disk) {

@@ -17,7 +17,7 @@
 #include "base/macro.h"
 
 #define LOOPBACK_CONNECTIONS_MAX 256
-#define LOOPBACK_REQUEST_BYTES_MAX (256 * 1024)
+#define LOOPBACK_REQUEST_BYTES_MAX (4 * 1024 * 1024)
 
 typedef struct LoopbackServer LoopbackServer;
 
@@ -32,8 +32,7 @@ typedef struct LoopbackConnection {
 
 struct LoopbackServer {
         LoopbackHandler handler;
-        const char *answer;  /* for handlers */
-        size_t answer_size;
+        char *answer; /* for handlers; freed with the server */
         int fd;
         unsigned port;
         pthread_t thread;
@@ -41,7 +40,7 @@ struct LoopbackServer {
         atomic_bool stopping;
         atomic_uint requests, n_connections;
         LoopbackConnection connections[LOOPBACK_CONNECTIONS_MAX];
-        char last_request[LOOPBACK_REQUEST_BYTES_MAX];  /* under `lock` */
+        char last_request[LOOPBACK_REQUEST_BYTES_MAX]; /* under `lock` */
 };
 
 static _unused_ void loopback_send(int fd, const void *data, size_t size) {
@@ -62,7 +61,8 @@ static _unused_ void loopback_send_text(int fd, const char *text) {
 static _unused_ void loopback_answer(int fd, int status, const char *headers, const char *body) {
         char head[1024];
 
-        (void) snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n%s\r\n", status, strlen(body), headers);
+        (void) snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n%s\r\n", status, strlen(body),
+                        headers);
         loopback_send_text(fd, head);
         loopback_send_text(fd, body);
 }
@@ -128,7 +128,7 @@ static void *loopback_accept(void *userdata) {
                                 (void) close(fd);
                         return NULL;
                 }
-                server->connections[i] = (LoopbackConnection) { .server = server, .fd = fd };
+                server->connections[i] = (LoopbackConnection){ .server = server, .fd = fd };
                 if (pthread_create(&server->connections[i].thread, NULL, loopback_serve, &server->connections[i]) != 0)
                         abort();
                 atomic_store(&server->n_connections, i + 1);
@@ -164,6 +164,7 @@ static _unused_ void loopback_server_free(LoopbackServer *server) {
         }
         (void) close(server->fd);
         (void) pthread_mutex_destroy(&server->lock);
+        free(server->answer);
         free(server);
 }
 

@@ -15,8 +15,13 @@
 static const struct {
         const char *plain, *encoded;
 } vectors[] = {
-        { "", "" },           { "f", "Zg==" },         { "fo", "Zm8=" },        { "foo", "Zm9v" },
-        { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
+        { "", "" },
+        { "f", "Zg==" },
+        { "fo", "Zm8=" },
+        { "foo", "Zm9v" },
+        { "foob", "Zm9vYg==" },
+        { "fooba", "Zm9vYmE=" },
+        { "foobar", "Zm9vYmFy" },
 };
 
 static ssize_t decode(const char *text, uint8_t *data, int *finish) {
@@ -35,7 +40,8 @@ static void test_vectors(void **state) {
                 uint8_t data[16];
                 int finish;
 
-                assert_int_equal(base64_encode((const uint8_t *) vectors[i].plain, size, text), BASE64_ENCODED_SIZE(size));
+                assert_int_equal(base64_encode((const uint8_t *) vectors[i].plain, size, text),
+                                 BASE64_ENCODED_SIZE(size));
                 assert_memory_equal(text, vectors[i].encoded, BASE64_ENCODED_SIZE(size));
                 assert_int_equal(decode(vectors[i].encoded, data, &finish), size);
                 assert_memory_equal(data, vectors[i].plain, size);
@@ -70,7 +76,8 @@ static void test_every_byte_in_every_fragmentation(void **state) {
 
 static void test_what_is_not_base64(void **state) {
         static const char *const texts[] = {
-                "Zg=a", "Zg==Zg==", "Zg===", "=", "Z===", "=Zg=", "Zm9v=", "Zm 9v", "Zm9v\n", "Zm-v", "Zm_v", "Zm9\xc3\xa9",
+                "Zg=a",  "Zg==Zg==", "Zg===",  "=",    "Z===", "=Zg=",
+                "Zm9v=", "Zm 9v",    "Zm9v\n", "Zm-v", "Zm_v", "Zm9\xc3\xa9",
         };
 
         (void) state;

@@ -83,7 +83,8 @@ static void test_trailing_bytes_are_seen(void **state) {
                 memcpy(longer, samples[i].data, samples[i].size);
                 longer[samples[i].size] = 0;
                 assert_string_equal(check(longer, samples[i].size + 1, 7), "bytes behind the end of the image");
-                assert_string_equal(check(longer, samples[i].size + 1, samples[i].size), "bytes behind the end of the image");
+                assert_string_equal(check(longer, samples[i].size + 1, samples[i].size),
+                                    "bytes behind the end of the image");
         }
 }
 
@@ -161,7 +162,7 @@ static void test_webp_lengths(void **state) {
 
         (void) state;
         memcpy(copy, sample_webp_lossy, sizeof(copy));
-        copy[16] += 2;  /* the chunk claims more than the file */
+        copy[16] += 2; /* the chunk claims more than the file */
         assert_string_equal(check(copy, sizeof(copy), 9), "WebP chunk that is longer than the file");
 
         memcpy(copy, sample_webp_lossy, sizeof(copy));
@@ -174,11 +175,14 @@ static void test_webp_lengths(void **state) {
 }
 
 static void test_what_is_no_image(void **state) {
-        static const char *const texts[] = { "", "x", "GIF89a", "<html>", "PNG", "\x89PNG\r\n\x1a\r", "RIFF\x10\0\0\0WAVE" };
+        static const char *const texts[] = {
+                "", "x", "GIF89a", "<html>", "PNG", "\x89PNG\r\n\x1a\r", "RIFF\x10\0\0\0WAVE"
+        };
 
         (void) state;
         for (size_t i = 0; i < ELEMENTS(texts); i++)
-                assert_non_null(check((const uint8_t *) texts[i], MAX(strlen(texts[i]), 12 * (size_t) (texts[i][0] == 'R')), 4));
+                assert_non_null(check((const uint8_t *) texts[i],
+                                      MAX(strlen(texts[i]), 12 * (size_t) (texts[i][0] == 'R')), 4));
 }
 
 static void test_once_bad_always_bad(void **state) {

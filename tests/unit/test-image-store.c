@@ -1,7 +1,7 @@
 /* The content store: what is kept, under which name, and what a failing disk leaves behind.
  *
- * fsync(), renameat() and write() are defined here, in front of the C library's, so that a test can make the next one
- * fail as a disk does, and see the order in which they are called. */
+ * fsync(), syncfs(), renameat2() and write() are defined here, in front of the C library's, so that a test can make
+ * the next one fail as a disk does, and see the order in which they are called. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,14 +18,16 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/fd.h"
 #include "image-store.h"
 #include "sample-images.h"
 
 static struct {
-        int fail_fsync, fail_rename, fail_write;  /* errno for the next call; 0: none */
-        char calls[64];                           /* F fsync of a file, D of a folder, R rename */
+        int fail_fsync, fail_syncfs, fail_rename, fail_write; /* errno for the next call; 0: none */
+        char calls[64]; /* F fsync of a file, D of a folder, S syncfs, R rename */
+        char synced_file[128]; /* through which the file system was synced */
 } disk;
 
 /* Only the tests with one thread look at the calls. */
@@ -51,11 +53,24 @@ int fsync(int fd) {
         return (int) syscall(SYS_fsync, fd);
 }
 
-int renameat(int old_fd, const char *old_path, int new_fd, const char *new_path) {
+int syncfs(int fd) {
+        char link[64];
+        ssize_t n;
+
+        note('S');
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, disk.synced_file, sizeof(disk.synced_file) - 1);
+        disk.synced_file[MAX(n, 0)] = 0;
+        if (take_error(&disk.fail_syncfs) < 0)
+                return -1;
+        return (int) syscall(SYS_syncfs, fd);
+}
+
+int renameat2(int old_fd, const char *old_path, int new_fd, const char *new_path, unsigned flags) {
         note('R');
         if (take_error(&disk.fail_rename) < 0)
                 return -1;
-        return (int) syscall(SYS_renameat, old_fd, old_path, new_fd, new_path);
+        return (int) syscall(SYS_renameat2, old_fd, old_path, new_fd, new_path, flags);
 }
 
 ssize_t write(int fd, const void *data, size_t size) {
@@ -232,7 +247,10 @@ static void test_remove(void **state) {
 
 static void test_names_that_are_no_hash_open_nothing(void **state) {
         static const char *const names[] = {
-                "", "..", "../state.db", "aa",
+                "",
+                "..",
+                "../state.db",
+                "aa",
                 "AA00000000000000000000000000000000000000000000000000000000000000",
                 "../../../../../../../../../../../../../../../../../../etc/passwd",
         };
@@ -323,6 +341,98 @@ static void test_failed_rename_may_be_tried_again(void **state) {
         assert_stored(fixture, facts, sample_png, sizeof(sample_png));
 }
 
+/* A copy of the sample with other bytes: the text chunk says which. */
+static TemporaryImage *write_variant(Fixture *fixture, uint8_t variant) {
+        uint8_t data[sizeof(sample_png)];
+
+        memcpy(data, sample_png, sizeof(data));
+        data[49] = variant; /* 33: tEXt, 41: "Comment", 49: its text */
+        for (unsigned i = 0; i < 4; i++)
+                data[50 + i] = (uint8_t) (crc32(0, data + 37, 13) >> (24 - 8 * i));
+        return write_image(fixture, data, sizeof(data));
+}
+
+#define BATCH 6
+
+static void free_batch(TemporaryImage **images) {
+        for (size_t i = 0; i < BATCH; i++)
+                (void) temporary_image_free(images[i]);
+}
+
+static void test_a_batch_shares_one_sync(void **state) {
+        Fixture *fixture = *state;
+        TemporaryImage *images[BATCH];
+        int results[BATCH];
+
+        for (size_t i = 0; i < BATCH; i++)
+                images[BATCH - 1 - i] = write_variant(fixture, (uint8_t) ('a' + i));
+        image_store_keep(fixture->store, images, results, BATCH);
+        assert_null(strchr(disk.calls, 'F'));
+        assert_ptr_equal(strchr(disk.calls, 'S'), disk.calls + strlen(disk.calls) - 1);
+        for (size_t i = 0; i < BATCH; i++) {
+                const ImageFacts *facts = temporary_image_facts(images[i]);
+                _cleanup_close_ int fd = image_store_open(fixture->store, facts->sha256, facts->format);
+
+                assert_int_equal(results[i], 0);
+                assert_true(fd >= 0);
+        }
+
+        /* Through the one that was begun first. */
+        assert_non_null(strstr(disk.synced_file, temporary_image_facts(images[BATCH - 1])->sha256));
+        free_batch(images);
+        assert_int_equal(count_files(fixture, "images/tmp"), 0);
+}
+
+/* Another job may have had the name for long: its bytes must not be lost with ours. */
+static void test_a_batch_fsyncs_what_replaces(void **state) {
+        Fixture *fixture = *state;
+        TemporaryImage *images[BATCH], *before = write_variant(fixture, 'a');
+        int results[BATCH];
+
+        assert_int_equal(temporary_image_keep(before), 0);
+        (void) temporary_image_free(before);
+        for (size_t i = 0; i < BATCH; i++)
+                images[i] = write_variant(fixture, 'a');
+        memset(&disk, 0, sizeof(disk));
+        image_store_keep(fixture->store, images, results, BATCH);
+        assert_string_equal(disk.calls, "RFRDRFRDRFRDRFRDRFRDRFRDS");
+        for (size_t i = 0; i < BATCH; i++)
+                assert_int_equal(results[i], 0);
+        free_batch(images);
+}
+
+static void test_a_failed_batch_keeps_nothing(void **state) {
+        Fixture *fixture = *state;
+        TemporaryImage *images[BATCH];
+        int results[BATCH];
+
+        for (size_t i = 0; i < BATCH; i++)
+                images[i] = write_variant(fixture, (uint8_t) ('a' + i));
+        disk.fail_syncfs = EIO;
+        image_store_keep(fixture->store, images, results, BATCH);
+        for (size_t i = 0; i < BATCH; i++) {
+                assert_int_equal(results[i], -EIO);
+                assert_int_equal(temporary_image_keep(images[i]), -EIO);
+        }
+        free_batch(images);
+}
+
+static void test_one_bad_rename_fails_alone(void **state) {
+        Fixture *fixture = *state;
+        TemporaryImage *images[BATCH];
+        int results[BATCH];
+
+        for (size_t i = 0; i < BATCH; i++)
+                images[i] = write_variant(fixture, (uint8_t) ('a' + i));
+        disk.fail_rename = ENOSPC;
+        image_store_keep(fixture->store, images, results, BATCH);
+        assert_int_equal(results[0], -ENOSPC);
+        for (size_t i = 1; i < BATCH; i++)
+                assert_int_equal(results[i], 0);
+        assert_int_equal(temporary_image_keep(images[0]), 0);
+        free_batch(images);
+}
+
 #define THREADS 8
 
 static void *keep_many(void *userdata) {
@@ -378,6 +488,10 @@ int main(void) {
                 TEST(test_full_disk_while_writing),
                 TEST(test_failed_sync_is_never_made_good),
                 TEST(test_failed_rename_may_be_tried_again),
+                TEST(test_a_batch_shares_one_sync),
+                TEST(test_a_batch_fsyncs_what_replaces),
+                TEST(test_a_failed_batch_keeps_nothing),
+                TEST(test_one_bad_rename_fails_alone),
                 TEST(test_many_threads_keep_equal_bytes),
         };
 

@@ -90,7 +90,7 @@ static void test_histogram_is_cumulative_with_float_bounds(void **state) {
         _cleanup_(metrics_freep) Metrics *metrics = metrics_in_memory();
 
         (void) state;
-        metrics_observe(metrics, DURATION, METRIC_VALUES("/a"), 0.005);  /* a bound belongs to its bucket */
+        metrics_observe(metrics, DURATION, METRIC_VALUES("/a"), 0.005); /* a bound belongs to its bucket */
         metrics_observe(metrics, DURATION, METRIC_VALUES("/a"), 0.5);
         metrics_observe(metrics, DURATION, METRIC_VALUES("/a"), 1000);
 
@@ -121,7 +121,7 @@ static void test_too_many_series_are_counted_as_other(void **state) {
                 (void) snprintf(value, sizeof(value), "%d", i);
                 metrics_add(metrics, LOST, METRIC_VALUES(value), 1);
         }
-        metrics_observe(metrics, DURATION, METRIC_VALUES("late"), 1);  /* each family still has its "other" */
+        metrics_observe(metrics, DURATION, METRIC_VALUES("late"), 1); /* each family still has its "other" */
 
         for (int i = 0; i < METRICS_SERIES_MAX + 10; i++) {
                 (void) snprintf(value, sizeof(value), "%d", i);
@@ -239,7 +239,7 @@ static void test_damaged_file_begins_afresh(void **state) {
         metrics_add(metrics, REQUESTS, METRIC_VALUES("/a", "200"), 3);
         metrics = metrics_free(metrics);
         fd = open(place->path, O_WRONLY | O_CLOEXEC);
-        assert_int_equal(pwrite(fd, &family, sizeof(family), 32), sizeof(family));  /* of the first slot */
+        assert_int_equal(pwrite(fd, &family, sizeof(family), 32), sizeof(family)); /* of the first slot */
 
         metrics = metrics_at(place);
         assert_true(metrics_get(metrics, REQUESTS, METRIC_VALUES("/a", "200")) == 0);

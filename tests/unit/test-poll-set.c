@@ -153,7 +153,8 @@ static void test_a_source_freed_by_another_handler_of_the_batch_gets_no_event(vo
         assert_int_equal(f->calls[0] + f->calls[1], 1);
 }
 
-static int return_error(_unused_ PollSource *source, _unused_ int fd, _unused_ uint32_t revents, _unused_ void *userdata) {
+static int return_error(_unused_ PollSource *source, _unused_ int fd, _unused_ uint32_t revents,
+                        _unused_ void *userdata) {
         return -EXDEV;
 }
 

@@ -19,7 +19,8 @@
 
 static char folder[] = "/tmp/test-reply-sink-XXXXXX";
 static ImageStore *store;
-static char png_base64[BASE64_ENCODED_SIZE(sizeof(sample_png)) + 1], jpeg_base64[BASE64_ENCODED_SIZE(sizeof(sample_jpeg)) + 1];
+static char png_base64[BASE64_ENCODED_SIZE(sizeof(sample_png)) + 1],
+        jpeg_base64[BASE64_ENCODED_SIZE(sizeof(sample_jpeg)) + 1];
 
 static int set_up(_unused_ void **state) {
         int fd;
@@ -38,14 +39,15 @@ static int tear_down(_unused_ void **state) {
 
         store = image_store_free(store);
         (void) snprintf(path, sizeof(path), "%s/images/tmp", folder);
-        assert_int_equal(rmdir(path), 0);  /* no image was left behind */
+        assert_int_equal(rmdir(path), 0); /* no image was left behind */
         (void) snprintf(path, sizeof(path), "%s/images", folder);
         assert_int_equal(rmdir(path), 0);
         return rmdir(folder);
 }
 
 /* Feeds `text`; *ret_sink and *ret are NULL after a refusal, of which the reason is returned. */
-static const char *feed(const char *text, size_t size, size_t piece, unsigned n, ReplySink **ret_sink, JsonValue **ret) {
+static const char *feed(const char *text, size_t size, size_t piece, unsigned n, ReplySink **ret_sink,
+                        JsonValue **ret) {
         static char reason[256];
         _cleanup_(reply_sink_freep) ReplySink *sink = NULL;
         int r = 0;
@@ -72,7 +74,7 @@ static const char *refusal(const char *text, unsigned n) {
         static char whole[256];
         const char *reason = NULL;
 
-        for (size_t piece = strlen(text) + 1; piece > 0; piece = piece > 1 ? 1 : 0) {
+        for (size_t piece = strlen(text) + 2; piece > 0; piece = piece > 1 ? 1 : 0) {
                 _cleanup_(reply_sink_freep) ReplySink *sink = NULL;
                 _cleanup_(json_freep) JsonValue *reply = NULL;
 
@@ -160,8 +162,10 @@ static void test_escapes(_unused_ void **state) {
 
 static void test_only_data_holds_images(_unused_ void **state) {
         _cleanup_free_ char *text = text_format(
-                "{\"b64_json\":\"top\",\"other\":[{\"b64_json\":\"other\"}],\"x\":{\"data\":[{\"b64_json\":\"deep\"}]},"
-                "\"data\":[{\"list\":[\"b64_json\"],\"b64_json\":\"%s\",\"more\":{\"b64_json\":\"deeper\"}}]}", png_base64);
+                "{\"b64_json\":\"top\",\"other\":[{\"b64_json\":\"other\"}],\"x\":{\"data\":[{\"b64_json\":\"deep\"}]}"
+                ","
+                "\"data\":[{\"list\":[\"b64_json\"],\"b64_json\":\"%s\",\"more\":{\"b64_json\":\"deeper\"}}]}",
+                png_base64);
         _cleanup_(reply_sink_freep) ReplySink *sink = NULL;
         _cleanup_(json_freep) JsonValue *reply = NULL;
 
@@ -173,7 +177,8 @@ static void test_only_data_holds_images(_unused_ void **state) {
 static void test_names_and_values_are_told_apart(_unused_ void **state) {
         _cleanup_free_ char *text = text_format(
                 "{\"x\":\"data\",\"y\":[{\"a\":\"b64_json\",\"b\":\"not an image\"}],\"data\":[{\"z\":\"b64_json\","
-                "\"q\":\"\\\"\\\\\",\"b64_json\":\"%s\"}]}", png_base64);
+                "\"q\":\"\\\"\\\\\",\"b64_json\":\"%s\"}]}",
+                png_base64);
 
         for (size_t piece = 1; piece < 20; piece++)
                 assert_one_png(text, piece);
@@ -225,9 +230,12 @@ static void test_refusals(_unused_ void **state) {
 
 static void test_the_rest_is_checked_strictly(_unused_ void **state) {
         static const char *const formats[] = {
-                "{\"data\":[{\"b64_json\":\"%s\"}]}x", "{\"data\":[{\"b64_json\":\"%s\",}]}",
-                "{\"data\":[{\"b64_json\":\"%s\"}],\"data\":[]}", "{\"data\":[{\"b64_json\":\"%s\" \"x\":1}]}",
-                "{\"data\":[{\"b64_json\":\"%s\"}],\"n\":01}", "{\"data\":[{\"b64_json\":\"%s\"}],\"s\":\"\xff\"}",
+                "{\"data\":[{\"b64_json\":\"%s\"}]}x",
+                "{\"data\":[{\"b64_json\":\"%s\",}]}",
+                "{\"data\":[{\"b64_json\":\"%s\"}],\"data\":[]}",
+                "{\"data\":[{\"b64_json\":\"%s\" \"x\":1}]}",
+                "{\"data\":[{\"b64_json\":\"%s\"}],\"n\":01}",
+                "{\"data\":[{\"b64_json\":\"%s\"}],\"s\":\"\xff\"}",
         };
 
         for (size_t i = 0; i < ELEMENTS(formats); i++) {

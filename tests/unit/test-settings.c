@@ -60,10 +60,9 @@ static void test_defaults(void **state) {
         assert_int_equal(settings->api.idle_timeout, 60 * USEC_PER_SEC);
         assert_int_equal(settings->api.drain_timeout, 30 * USEC_PER_SEC);
         assert_int_equal(settings->api.worker_connections_max, 256);
-        assert_int_equal(settings->worker.concurrency, 16);
+        assert_int_equal(settings->worker.concurrency, 64);
         assert_int_equal(settings->worker.queue_max, 100000);
         assert_int_equal(settings->worker.attempts_max, 3);
-        assert_int_equal(settings->worker.job_timeout, 15 * USEC_PER_MINUTE);
         assert_int_equal(settings->worker.stall_timeout, 60 * USEC_PER_SEC);
         assert_int_equal(settings->worker.idle_timeout, 60 * USEC_PER_SEC);
         assert_int_equal(settings->worker.storage_free_min, 256 * 1024 * 1024);
@@ -293,7 +292,7 @@ static void test_format_shows_what_is_in_force(void **state) {
         Buffer buffer = BUFFER_INIT(0);
 
         settings = load_text(*state, SANDBOX "api = { hosts = [ \"a\", \"b\\\"c\" ]; body_bytes_max = \"1536K\"; };\n"
-                                             "worker = { job_timeout = 5400; storage_free_min = 1000; };");
+                                             "worker = { stall_timeout = 5400; storage_free_min = 1000; };");
         assert_int_equal(settings_format(settings, &buffer), 0);
         text = buffer_take_text(&buffer);
         assert_non_null(strstr(text, "\nenvironment = \"development\"\n"));
@@ -303,7 +302,7 @@ static void test_format_shows_what_is_in_force(void **state) {
         assert_non_null(strstr(text, "\n# api.public_url is unset\n"));
         assert_non_null(strstr(text, "\napi.hosts = [ \"a\", \"b\\\"c\" ]\n"));
         assert_non_null(strstr(text, "\napi.body_bytes_max = \"1536K\"\n"));
-        assert_non_null(strstr(text, "\nworker.job_timeout = \"1h 30min\"\n"));
+        assert_non_null(strstr(text, "\nworker.stall_timeout = \"1h 30min\"\n"));
         assert_non_null(strstr(text, "\nworker.storage_free_min = \"1000\"\n"));
 }
 

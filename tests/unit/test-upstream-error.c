@@ -23,31 +23,41 @@ typedef struct Case {
 #define HTML "<html><body>Bad Gateway</body></html>"
 
 static const Case cases[] = {
-        { 400, "{\"error\":{\"message\":\"Bad n\",\"type\":\"invalid_request_error\",\"param\":\"n\",\"code\":\"invalid_value\"}}",
+        { 400,
+          "{\"error\":{\"message\":\"Bad "
+          "n\",\"type\":\"invalid_request_error\",\"param\":\"n\",\"code\":\"invalid_value\"}}",
           GENERATION_REFUSED, 400, "invalid_request_error", "invalid_value", "Bad n" },
-        { 400, "{\"error\":{\"message\":\"No.\",\"type\":\"image_generation_user_error\",\"param\":null,"
-               "\"code\":\"moderation_blocked\",\"moderation_details\":{\"moderation_stage\":\"input\"}}}",
+        { 400,
+          "{\"error\":{\"message\":\"No.\",\"type\":\"image_generation_user_error\",\"param\":null,"
+          "\"code\":\"moderation_blocked\",\"moderation_details\":{\"moderation_stage\":\"input\"}}}",
           GENERATION_REFUSED, 400, "image_generation_user_error", "moderation_blocked", "No." },
         { 401, "", GENERATION_REFUSED, 401, "invalid_request_error", NULL, "The provider refused the request." },
         { 403, HTML, GENERATION_REFUSED, 403, "invalid_request_error", NULL, "The provider refused the request." },
-        { 404, "{\"error\":{\"message\":\"gone\",\"type\":\"\",\"code\":404}}",
-          GENERATION_REFUSED, 404, "invalid_request_error", "404", "gone" },
+        { 404, "{\"error\":{\"message\":\"gone\",\"type\":\"\",\"code\":404}}", GENERATION_REFUSED, 404,
+          "invalid_request_error", "404", "gone" },
         { 413, "{\"detail\":\"too large\"}", GENERATION_REFUSED, 413, "invalid_request_error", NULL, "too large" },
         { 422, "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\",\"type\":\"missing\"}]}",
           GENERATION_REFUSED, 422, "invalid_request_error", NULL, "field required" },
-        { 429, "{\"error\":{\"message\":\"quota\",\"type\":\"insufficient_quota\",\"param\":null,\"code\":\"insufficient_quota\"}}",
+        { 429,
+          "{\"error\":{\"message\":\"quota\",\"type\":\"insufficient_quota\",\"param\":null,\"code\":\"insufficient_"
+          "quota\"}}",
           GENERATION_REFUSED, 429, "insufficient_quota", "insufficient_quota", "quota" },
         { 429, "", GENERATION_REFUSED, 429, "rate_limit_error", NULL, "The provider refused the request." },
-        { 400, "{\"error\":\"prompt required\"}", GENERATION_REFUSED, 400, "invalid_request_error", NULL, "prompt required" },
-        { 500, "{\"error\":\"server_error\",\"message\":\"out of memory\"}",
-          GENERATION_REFUSED, 500, "server_error", NULL, "out of memory" },
+        { 400, "{\"error\":\"prompt required\"}", GENERATION_REFUSED, 400, "invalid_request_error", NULL,
+          "prompt required" },
+        { 500, "{\"error\":\"server_error\",\"message\":\"out of memory\"}", GENERATION_REFUSED, 500, "server_error",
+          NULL, "out of memory" },
         { 500, "{\"error\":{\"message\":\"oops\",\"type\":\"server_error\",\"param\":null,\"code\":null}}",
           GENERATION_REFUSED, 500, "server_error", NULL, "oops" },
         { 500, HTML, GENERATION_UNKNOWN, 500, "server_error", NULL, "The provider had an internal error." },
-        { 503, "{\"error\":{\"message\":\"busy\",\"type\":\"service_unavailable_error\",\"code\":\"server_is_overloaded\"}}",
+        { 503,
+          "{\"error\":{\"message\":\"busy\",\"type\":\"service_unavailable_error\",\"code\":\"server_is_overloaded\"}"
+          "}",
           GENERATION_REFUSED, 503, "service_unavailable_error", "server_is_overloaded", "busy" },
-        { 503, HTML, GENERATION_UNKNOWN, 502, "server_error", "provider_unavailable", "The provider is not available." },
-        { 502, HTML, GENERATION_UNKNOWN, 502, "server_error", "provider_unavailable", "The provider is not available." },
+        { 503, HTML, GENERATION_UNKNOWN, 502, "server_error", "provider_unavailable",
+          "The provider is not available." },
+        { 502, HTML, GENERATION_UNKNOWN, 502, "server_error", "provider_unavailable",
+          "The provider is not available." },
         { 504, "", GENERATION_UNKNOWN, 502, "server_error", "provider_unavailable", "The provider is not available." },
         { 502, "{\"error\":{\"message\":\"x\"}}", GENERATION_REFUSED, 502, "server_error", "provider_unavailable",
           "The provider is not available." },
@@ -120,7 +130,7 @@ static void test_masking(void **state) {
         } texts[] = {
                 { "plain", NULL, "plain" },
                 { "", NULL, "" },
-                { "key " KEY ".", NULL, "key ***" },  /* the stop may belong to it */
+                { "key " KEY ".", NULL, "key ***" }, /* the stop may belong to it */
                 { "key sk-ab***************wxyz here", NULL, "key *** here" },
                 { "xyzzy-secret!", "xyzzy-secret", "***!" },
                 { "xyzzy-secretxyzzy-secret", "xyzzy-secret", "******" },

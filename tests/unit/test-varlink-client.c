@@ -449,16 +449,16 @@ static void test_the_time_counts_anew_with_each_reply(void **state) {
         usec_t begin, sent;
 
         connect_client(f);
-        assert_int_equal(varlink_client_call(f->client, METHOD, NULL, true, 200 * USEC_PER_MSEC, on_reply, f), 0);
+        assert_int_equal(varlink_client_call(f->client, METHOD, NULL, true, 600 * USEC_PER_MSEC, on_reply, f), 0);
         accept_client(f);
         begin = time_now_monotonic();
-        run_until(f->event, time_now_monotonic() - begin > 120 * USEC_PER_MSEC);
+        run_until(f->event, time_now_monotonic() - begin > 300 * USEC_PER_MSEC);
         send_message(f->server, "{\"continues\":true}");
         run_until(f->event, f->n_replies == 1);
         sent = time_now_monotonic();
         run_until(f->event, f->n_replies == 2);
         assert_int_equal(f->status, -ETIMEDOUT);
-        assert_true(time_now_monotonic() - sent >= 190 * USEC_PER_MSEC);
+        assert_true(time_now_monotonic() - sent >= 590 * USEC_PER_MSEC);
 }
 
 static void test_a_short_timeout_after_a_long_one_is_kept(void **state) {

@@ -82,6 +82,17 @@ static void test_a_client_that_stopped_sending_and_then_vanishes_is_noticed(void
         run_until(f->event, f->n_closed == 1);
 }
 
+static void test_a_call_that_is_abandoned_ends_the_connection_without_an_answer(void **state) {
+        ServerFixture *f = *state;
+
+        keep_one(f);
+        varlink_call_abandon(take_kept(f));
+        run_until(f->event, peer_sees_end(f));
+        assert_int_equal(f->inbox.size, 0);
+        assert_int_equal(f->n_closed, 0);
+        assert_false(f->busy);
+}
+
 static void test_oneway_calls_of_a_client_that_has_gone_are_done(void **state) {
         ServerFixture *f = *state;
 
@@ -227,26 +238,83 @@ static void test_a_client_that_does_not_read_is_not_served_further(void **state)
         }
 }
 
+static void test_a_pipelined_call_waits_until_the_reply_before_it_is_sent(void **state) {
+        ServerFixture *f = *state;
+        static char text[100 * 1024];
+        JsonValue *reply = json_new_object();
+        int pair[2], small = 4608;
+
+        fd_close(f->peer);
+        socket_pair(pair);
+        assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+        assert_int_equal(varlink_server_adopt(f->server, pair[0]), 0);
+        f->peer = pair[1];
+        send_bytes(f->peer, CALL("Keep", "{}") "\0" ECHO("x"), sizeof(CALL("Keep", "{}")) + sizeof(ECHO("x")));
+        run_until(f->event, f->n_kept == 1);
+
+        memset(text, 'x', sizeof(text) - 1);
+        assert_int_equal(json_add_string(reply, "text", text), 0);
+        assert_int_equal(varlink_call_reply(take_kept(f), reply), 0);
+        run_until_quiet(f->event);
+        assert_int_equal(f->n_calls, 1);
+        run_until(f->event, inbox_filled(f, sizeof(text)) && f->n_calls == 2);
+}
+
+static JsonValue *large_reply(void) {
+        static char text[256 * 1024];
+        JsonValue *reply = json_new_object();
+
+        memset(text, 'x', sizeof(text) - 1);
+        assert_int_equal(json_add_string(reply, "text", text), 0);
+        return reply;
+}
+
 static void test_a_watcher_that_does_not_read_is_closed_at_the_limit(void **state) {
         ServerFixture *f = *state;
-        static char text[256 * 1024];
         VarlinkCall *call;
         size_t count = 0;
         int r;
 
-        memset(text, 'x', sizeof(text) - 1);
         send_message(f->peer, CALL_MORE("Keep", "{}"));
         run_until(f->event, f->n_kept == 1);
         call = take_kept(f);
-        do {
-                JsonValue *reply = json_new_object();
-
-                assert_int_equal(json_add_string(reply, "text", text), 0);
-                r = varlink_call_notify(call, reply);
-        } while (r == 0 && ++count < 100);
+        do
+                r = varlink_call_notify(call, large_reply());
+        while (r == 0 && ++count < 100);
         assert_int_equal(r, -ECONNRESET);
-        assert_true(count >= VARLINK_OUTPUT_BYTES_MAX / sizeof(text) - 1);
+        assert_true(count >= VARLINK_OUTPUT_BYTES_MAX / (256 * 1024) - 1);
         assert_false(f->busy);
+}
+
+/* Sends all other clients more than they may leave unread, which closes them. */
+static void flood_the_others(VarlinkCall *call, void *userdata) {
+        ServerFixture *f = userdata;
+
+        f->n_closed++;
+        for (size_t i = 0; i < f->n_kept; i++)
+                while (f->kept[i] != call && varlink_call_notify(f->kept[i], large_reply()) == 0)
+                        continue;
+        f->n_kept = 0;
+}
+
+static void test_a_closed_handler_may_end_others_that_try_our_patience(void **state) {
+        ServerFixture *f = *state;
+        int others[] = { connect_peer(f), connect_peer(f) };
+
+        varlink_server_set_patience(f->server, 20 * USEC_PER_MSEC);
+        send_message(f->peer, CALL_MORE("Keep", "{}"));
+        for (size_t i = 0; i < ELEMENTS(others); i++)
+                send_message(others[i], CALL_MORE("Keep", "{}"));
+        run_until(f->event, f->n_kept == 3);
+        for (size_t i = 0; i < f->n_kept; i++) {
+                varlink_call_set_closed_handler(f->kept[i], flood_the_others, f);
+                assert_int_equal(varlink_call_notify(f->kept[i], large_reply()), 0);
+        }
+
+        run_until(f->event, !f->busy);
+        assert_int_equal(f->n_closed, 1);
+        for (size_t i = 0; i < ELEMENTS(others); i++)
+                fd_close(others[i]);
 }
 
 /* ---------------------------------------------------------------- busy */
@@ -480,6 +548,7 @@ int main(void) {
                 server_test(test_a_client_that_has_gone_when_a_notification_comes_ends_the_call),
                 server_test(test_a_client_that_only_stops_sending_gets_its_replies),
                 server_test(test_a_client_that_stopped_sending_and_then_vanishes_is_noticed),
+                server_test(test_a_call_that_is_abandoned_ends_the_connection_without_an_answer),
                 server_test(test_oneway_calls_of_a_client_that_has_gone_are_done),
                 server_test(test_a_kept_call_costs_no_turns_while_its_client_writes_ahead),
                 server_test(test_calls_that_are_kept_when_the_server_ends_are_told),
@@ -488,6 +557,8 @@ int main(void) {
                 server_test(test_a_reply_that_is_never_read_tries_our_patience),
                 server_test(test_a_connection_at_rest_and_a_call_that_takes_long_do_not),
                 server_test(test_a_client_that_does_not_read_is_not_served_further),
+                server_test(test_a_pipelined_call_waits_until_the_reply_before_it_is_sent),
+                server_test(test_a_closed_handler_may_end_others_that_try_our_patience),
                 server_test(test_a_watcher_that_does_not_read_is_closed_at_the_limit),
                 server_test(test_each_call_makes_busy_and_quiet_again),
                 server_test(test_a_kept_call_is_busy_until_its_reply),

@@ -12,5 +12,5 @@ int landscape_new(Landscape **ret, uint64_t seed, unsigned width, unsigned heigh
 Landscape *landscape_free(Landscape *landscape);
 DEFINE_CLEANUP(Landscape *, landscape_free);
 
-/* Draws the next row from the top, as RGB triples. It stays valid until the next call; rows past the last repeat it. */
+/* Draws the next row from the top, as RGB triples. It is valid until the next call; rows past the last repeat it. */
 uint8_t *landscape_next_row(Landscape *landscape);

@@ -325,12 +325,11 @@ static void on_checked(_unused_ HttpTransfer *transfer, const HttpResult *http, 
 
 static int openai_check(Provider *provider) {
         static const HttpHandlers handlers = { .done = on_checked };
+        HttpRequest request = { .method = "GET", .timeout = CHECK_TIMEOUT, .body_bytes_max = CHECK_BYTES_MAX };
         HttpTransfer *transfer;
         int r;
 
-        r = start_request(provider,
-                          &(HttpRequest) { .method = "GET", .timeout = CHECK_TIMEOUT, .body_bytes_max = CHECK_BYTES_MAX },
-                          "/models", &handlers, provider, &transfer);
+        r = start_request(provider, &request, "/models", &handlers, provider, &transfer);
         if (r >= 0)
                 provider->check = transfer;
         return r;

@@ -1,0 +1,614 @@
+/* The store: each operation whole or not at all, in the states that it is meant for; versions of the file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store-schema.h"
+#include "store.h"
+
+#define LEASE "00000000000000000000000000000001"
+#define OTHER_LEASE "00000000000000000000000000000002"
+#define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+typedef struct Fixture {
+        char folder[64], path[96];
+        Store *store;
+} Fixture;
+
+static int set_up_folder(void **state) {
+        Fixture *fixture = calloc(1, sizeof(*fixture));
+
+        (void) strcpy(fixture->folder, "/tmp/atelier-store-XXXXXX");
+        assert_non_null(mkdtemp(fixture->folder));
+        (void) snprintf(fixture->path, sizeof(fixture->path), "%s/db", fixture->folder);
+        *state = fixture;
+        return 0;
+}
+
+static int set_up(void **state) {
+        Fixture *fixture;
+
+        (void) set_up_folder(state);
+        fixture = *state;
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        return 0;
+}
+
+static int tear_down(void **state) {
+        static const char *const names[] = { "db", "db-wal", "db-shm", "db-journal", "copy", "copy-wal" };
+        Fixture *fixture = *state;
+        char path[96];
+
+        fixture->store = store_free(fixture->store);
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                (void) snprintf(path, sizeof(path), "%s/%s", fixture->folder, names[i]);
+                (void) unlink(path);
+        }
+        assert_int_equal(rmdir(fixture->folder), 0);
+        free(fixture);
+        return 0;
+}
+
+static void begin(Fixture *fixture) {
+        assert_int_equal(store_group_begin(fixture->store), 0);
+}
+
+static void commit(Fixture *fixture) {
+        assert_int_equal(store_group_commit(fixture->store), 0);
+}
+
+static const char *id_of(unsigned number) {
+        static char ids[4][JOB_ID_MAX];
+        static unsigned next;
+        char *id = ids[next++ % ELEMENTS(ids)];
+
+        (void) snprintf(id, JOB_ID_MAX, JOB_ID_PREFIX "%032x", number);
+        return id;
+}
+
+static int submit(Fixture *fixture, unsigned number) {
+        Job job = {
+                .model = (char *) "sandbox",
+                .response_format = (char *) "url",
+                .request = (char *) "{\"prompt\":\"a\"}",
+                .created_at = 1000 + number,
+        };
+
+        (void) strcpy(job.id, id_of(number));
+        return store_submit(fixture->store, &job);
+}
+
+static Job *get(Fixture *fixture, unsigned number) {
+        Job *job;
+
+        assert_int_equal(store_get(fixture->store, id_of(number), &job), 0);
+        return job;
+}
+
+static int status_of(Fixture *fixture, unsigned number) {
+        Job *job;
+        int status, r;
+
+        r = store_get(fixture->store, id_of(number), &job);
+        if (r == STORE_NOT_FOUND)
+                return JOB_STATUS_INVALID;
+        assert_int_equal(r, 0);
+        status = job->status;
+        job_free(job);
+        return status;
+}
+
+static int start(Fixture *fixture, unsigned number) {
+        int64_t attempt = 0;
+
+        return store_start_attempt(fixture->store, id_of(number), "box", LEASE, 2000, &attempt);
+}
+
+static void add_image(Job *job, const char *sha256) {
+        job->images = reallocarray(job->images, job->n_images + 1, sizeof(*job->images));
+        job->images[job->n_images] = (JobImage) {
+                .facts = { .format = IMAGE_PNG, .width = 64, .height = 32, .size_bytes = 123 },
+                .revised_prompt = strdup("better"),
+        };
+        (void) strcpy(job->images[job->n_images++].facts.sha256, sha256);
+}
+
+static int end(Fixture *fixture, Job *job, AttemptOutcome outcome, JobStatus status) {
+        job->attempts[job->n_attempts - 1].outcome = outcome;
+        job->attempts[job->n_attempts - 1].ended_at = 3000;
+        job->status = status;
+        job->ended_at = job_status_ended(status) ? 3000 : 0;
+        return store_end_attempt(fixture->store, job);
+}
+
+/* A completed job with these images (NULL: none). */
+static void complete(Fixture *fixture, unsigned number, const char *first, const char *second) {
+        Job *job;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, number), 0);
+        assert_int_equal(start(fixture, number), 0);
+        job = get(fixture, number);
+        if (first)
+                add_image(job, first);
+        if (second)
+                add_image(job, second);
+        assert_int_equal(end(fixture, job, ATTEMPT_COMPLETED, JOB_COMPLETED), 0);
+        commit(fixture);
+        job_free(job);
+}
+
+/* ------------------------------------------------------------------ submitting */
+
+static void test_submitted_job_is_read_as_it_was(void **state) {
+        Fixture *fixture = *state;
+        Job *job;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 7), 0);
+        commit(fixture);
+        job = get(fixture, 7);
+        assert_string_equal(job->id, id_of(7));
+        assert_int_equal(job->status, JOB_QUEUED);
+        assert_string_equal(job->model, "sandbox");
+        assert_string_equal(job->response_format, "url");
+        assert_string_equal(job->request, "{\"prompt\":\"a\"}");
+        assert_int_equal(job->created_at, 1007);
+        assert_int_equal(job->started_at, 0);
+        assert_int_equal(job->n_attempts, 0);
+        assert_int_equal(job->n_images, 0);
+        assert_int_equal(job->failure.status, 0);
+        job_free(job);
+}
+
+static void test_same_id_is_the_same_job(void **state) {
+        Fixture *fixture = *state;
+        int64_t waiting;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        assert_int_equal(submit(fixture, 1), STORE_EXISTS);
+        commit(fixture);
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), STORE_EXISTS);
+        commit(fixture);
+        assert_int_equal(store_count_waiting(fixture->store, &waiting), 0);
+        assert_int_equal(waiting, 1);
+}
+
+static void test_rolled_back_group_leaves_nothing(void **state) {
+        Fixture *fixture = *state;
+
+        begin(fixture);
+        assert_true(store_group_open(fixture->store));
+        assert_int_equal(submit(fixture, 1), 0);
+        store_group_rollback(fixture->store);
+        assert_false(store_group_open(fixture->store));
+        assert_int_equal(status_of(fixture, 1), JOB_STATUS_INVALID);
+}
+
+/* ------------------------------------------------------------------ attempts */
+
+static void test_waiting_jobs_come_in_order_of_acceptance(void **state) {
+        Fixture *fixture = *state;
+        WaitingJob jobs[4];
+
+        begin(fixture);
+        for (unsigned number = 9; number > 4; number--)
+                assert_int_equal(submit(fixture, number), 0);
+        assert_int_equal(start(fixture, 8), 0);
+        commit(fixture);
+
+        assert_int_equal(store_list_waiting(fixture->store, 0, jobs, 2), 2);
+        assert_string_equal(jobs[0].id, id_of(9));
+        assert_string_equal(jobs[0].model, "sandbox");
+        assert_string_equal(jobs[1].id, id_of(7));
+        assert_int_equal(store_list_waiting(fixture->store, jobs[1].sequence, jobs, 4), 2);
+        assert_string_equal(jobs[0].id, id_of(6));
+        assert_string_equal(jobs[1].id, id_of(5));
+        assert_int_equal(store_list_waiting(fixture->store, jobs[1].sequence, jobs, 4), 0);
+}
+
+static void test_job_is_started_once(void **state) {
+        Fixture *fixture = *state;
+        Job *job;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        assert_int_equal(start(fixture, 1), 0);
+        assert_int_equal(start(fixture, 1), STORE_WRONG_STATE);
+        assert_int_equal(start(fixture, 2), STORE_WRONG_STATE);
+        commit(fixture);
+
+        job = get(fixture, 1);
+        assert_int_equal(job->status, JOB_IN_PROGRESS);
+        assert_int_equal(job->started_at, 2000);
+        assert_int_equal(job->n_attempts, 1);
+        assert_int_equal(job->attempts[0].number, 1);
+        assert_int_equal(job->attempts[0].outcome, ATTEMPT_STARTED);
+        assert_string_equal(job->attempts[0].provider, "box");
+        job_free(job);
+}
+
+static void test_completed_job_keeps_all_it_was_given(void **state) {
+        Fixture *fixture = *state;
+        Job *job;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        assert_int_equal(start(fixture, 1), 0);
+        job = get(fixture, 1);
+        add_image(job, SHA_A);
+        add_image(job, SHA_B);
+        job->usage = json_new_object();
+        assert_int_equal(json_add_integer(job->usage, "total_tokens", 5), 0);
+        job->attempts[0].provider_request_id = strdup("req_1");
+        assert_int_equal(end(fixture, job, ATTEMPT_COMPLETED, JOB_COMPLETED), 0);
+        commit(fixture);
+        job_free(job);
+
+        job = get(fixture, 1);
+        assert_int_equal(job->status, JOB_COMPLETED);
+        assert_int_equal(job->ended_at, 3000);
+        assert_int_equal(job->n_images, 2);
+        assert_string_equal(job->images[0].facts.sha256, SHA_A);
+        assert_string_equal(job->images[1].facts.sha256, SHA_B);
+        assert_int_equal(job->images[1].facts.width, 64);
+        assert_int_equal(job->images[1].facts.height, 32);
+        assert_int_equal(job->images[1].facts.size_bytes, 123);
+        assert_string_equal(job->images[1].revised_prompt, "better");
+        assert_int_equal(json_get_integer(job->usage, "total_tokens", 0), 5);
+        assert_string_equal(job->attempts[0].provider_request_id, "req_1");
+        assert_int_equal(job->attempts[0].outcome, ATTEMPT_COMPLETED);
+        job_free(job);
+}
+
+static void test_attempt_ends_once(void **state) {
+        Fixture *fixture = *state;
+        Job *job;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        assert_int_equal(start(fixture, 1), 0);
+        job = get(fixture, 1);
+        assert_int_equal(end(fixture, job, ATTEMPT_REFUSED, JOB_FAILED), 0);
+        assert_int_equal(end(fixture, job, ATTEMPT_COMPLETED, JOB_COMPLETED), STORE_WRONG_STATE);
+        commit(fixture);
+        assert_int_equal(status_of(fixture, 1), JOB_FAILED);
+        job_free(job);
+}
+
+static void test_late_end_of_an_attempt_does_not_end_the_next(void **state) {
+        Fixture *fixture = *state;
+        Job *first, *job;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        assert_int_equal(start(fixture, 1), 0);
+        first = get(fixture, 1);
+        assert_int_equal(end(fixture, first, ATTEMPT_UNKNOWN, JOB_QUEUED), 0);
+        assert_int_equal(start(fixture, 1), 0);
+        add_image(first, SHA_A);
+        assert_int_equal(end(fixture, first, ATTEMPT_COMPLETED, JOB_COMPLETED), STORE_WRONG_STATE);
+        commit(fixture);
+
+        job = get(fixture, 1);
+        assert_int_equal(job->status, JOB_IN_PROGRESS);
+        assert_int_equal(job->n_attempts, 2);
+        assert_int_equal(job->attempts[0].outcome, ATTEMPT_UNKNOWN);
+        assert_int_equal(job->attempts[1].outcome, ATTEMPT_STARTED);
+        assert_int_equal(job->n_images, 0);
+        job_free(job);
+        job_free(first);
+}
+
+static void test_failure_is_read_as_it_was(void **state) {
+        Fixture *fixture = *state;
+        Job *job;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        assert_int_equal(start(fixture, 1), 0);
+        job = get(fixture, 1);
+        assert_int_equal(failure_set(&job->failure, 429, "requests", "rate_limit_exceeded", NULL, "slow \"down\""), 0);
+        assert_int_equal(end(fixture, job, ATTEMPT_REFUSED, JOB_FAILED), 0);
+        commit(fixture);
+        job_free(job);
+
+        job = get(fixture, 1);
+        assert_int_equal(job->failure.status, 429);
+        assert_string_equal(job->failure.code, "rate_limit_exceeded");
+        assert_null(job->failure.param);
+        assert_string_equal(job->failure.message, "slow \"down\"");
+        job_free(job);
+}
+
+static void test_orphans_are_those_of_other_leases(void **state) {
+        Fixture *fixture = *state;
+        Job *job;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        assert_int_equal(submit(fixture, 2), 0);
+        assert_int_equal(start(fixture, 1), 0);
+        commit(fixture);
+
+        assert_int_equal(store_next_orphan(fixture->store, LEASE, &job), STORE_NOT_FOUND);
+        assert_int_equal(store_next_orphan(fixture->store, OTHER_LEASE, &job), 0);
+        assert_string_equal(job->id, id_of(1));
+        begin(fixture);
+        assert_int_equal(end(fixture, job, ATTEMPT_UNKNOWN, JOB_QUEUED), 0);
+        commit(fixture);
+        job_free(job);
+        assert_int_equal(store_next_orphan(fixture->store, OTHER_LEASE, &job), STORE_NOT_FOUND);
+}
+
+/* ------------------------------------------------------------------ cancelling, deleting, listing */
+
+static void test_only_a_queued_job_is_cancelled(void **state) {
+        Fixture *fixture = *state;
+        Job *job;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        assert_int_equal(submit(fixture, 2), 0);
+        assert_int_equal(start(fixture, 2), 0);
+        for (unsigned number = 1; number <= 2; number++) {
+                job = get(fixture, number);
+                job->status = JOB_CANCELLED;
+                job->ended_at = 5;
+                assert_int_equal(store_end_queued(fixture->store, job), number == 1 ? 0 : STORE_WRONG_STATE);
+                job_free(job);
+        }
+        commit(fixture);
+        assert_int_equal(status_of(fixture, 1), JOB_CANCELLED);
+        assert_int_equal(status_of(fixture, 2), JOB_IN_PROGRESS);
+        begin(fixture);
+        assert_int_equal(start(fixture, 1), STORE_WRONG_STATE);
+        commit(fixture);
+}
+
+static void test_only_an_ended_job_is_deleted(void **state) {
+        Fixture *fixture = *state;
+
+        complete(fixture, 1, SHA_A, NULL);
+        begin(fixture);
+        assert_int_equal(submit(fixture, 2), 0);
+        assert_int_equal(store_delete(fixture->store, id_of(2)), STORE_WRONG_STATE);
+        assert_int_equal(start(fixture, 2), 0);
+        assert_int_equal(store_delete(fixture->store, id_of(2)), STORE_WRONG_STATE);
+        assert_int_equal(store_delete(fixture->store, id_of(3)), STORE_NOT_FOUND);
+        assert_int_equal(store_delete(fixture->store, id_of(1)), 0);
+        commit(fixture);
+        assert_int_equal(status_of(fixture, 1), JOB_STATUS_INVALID);
+        assert_int_equal(status_of(fixture, 2), JOB_IN_PROGRESS);
+}
+
+static void test_image_is_used_until_its_last_job_goes(void **state) {
+        Fixture *fixture = *state;
+        int64_t uses;
+
+        complete(fixture, 1, SHA_A, SHA_B);
+        complete(fixture, 2, SHA_A, NULL);
+        assert_int_equal(store_image_uses(fixture->store, SHA_A, IMAGE_PNG, &uses), 0);
+        assert_int_equal(uses, 2);
+        assert_int_equal(store_image_uses(fixture->store, SHA_A, IMAGE_JPEG, &uses), 0);
+        assert_int_equal(uses, 0);
+
+        begin(fixture);
+        assert_int_equal(store_delete(fixture->store, id_of(1)), 0);
+        commit(fixture);
+        assert_int_equal(store_image_uses(fixture->store, SHA_A, IMAGE_PNG, &uses), 0);
+        assert_int_equal(uses, 1);
+        assert_int_equal(store_image_uses(fixture->store, SHA_B, IMAGE_PNG, &uses), 0);
+        assert_int_equal(uses, 0);
+}
+
+static void check_list(Fixture *fixture, JobStatus status, const char *after, const unsigned *numbers, size_t count) {
+        Job **jobs;
+        size_t n;
+
+        assert_int_equal(store_list(fixture->store, status, after, 3, &jobs, &n), 0);
+        assert_int_equal(n, count);
+        for (size_t i = 0; i < n; i++) {
+                assert_string_equal(jobs[i]->id, id_of(numbers[i]));
+                job_free(jobs[i]);
+        }
+        free(jobs);
+}
+
+static void test_list_is_newest_first_in_pages(void **state) {
+        Fixture *fixture = *state;
+
+        begin(fixture);
+        for (unsigned number = 1; number <= 5; number++)
+                assert_int_equal(submit(fixture, number), 0);
+        assert_int_equal(start(fixture, 2), 0);
+        commit(fixture);
+        check_list(fixture, JOB_STATUS_INVALID, NULL, (unsigned[]) { 5, 4, 3 }, 3);
+        check_list(fixture, JOB_STATUS_INVALID, id_of(3), (unsigned[]) { 2, 1 }, 2);
+        check_list(fixture, JOB_IN_PROGRESS, NULL, (unsigned[]) { 2 }, 1);
+        check_list(fixture, JOB_QUEUED, id_of(3), (unsigned[]) { 1 }, 1);
+        check_list(fixture, JOB_FAILED, NULL, NULL, 0);
+}
+
+/* ------------------------------------------------------------------ the file */
+
+/* A statement from outside, while the store is closed. */
+static void execute(Fixture *fixture, const char *text) {
+        sqlite3 *database;
+
+        assert_int_equal(sqlite3_open(fixture->path, &database), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(database, text, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_close(database), SQLITE_OK);
+}
+
+static int ask(Fixture *fixture, const char *text) {
+        sqlite3_stmt *statement;
+        sqlite3 *database;
+        int value;
+
+        assert_int_equal(sqlite3_open(fixture->path, &database), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(database, text, -1, &statement, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+        value = sqlite3_column_int(statement, 0);
+        (void) sqlite3_finalize(statement);
+        assert_int_equal(sqlite3_close(database), SQLITE_OK);
+        return value;
+}
+
+static void test_new_file_is_brought_to_the_current_version(void **state) {
+        Fixture *fixture = *state;
+
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        fixture->store = store_free(fixture->store);
+        assert_int_equal(ask(fixture, "PRAGMA user_version"), store_version);
+        assert_int_equal(ask(fixture, "PRAGMA application_id"), STORE_APPLICATION_ID);
+        assert_int_equal(ask(fixture, "SELECT count(*) FROM job"), 0);
+}
+
+/* A crash in the first start: the file says whose it is, and nothing else. */
+static void test_begun_file_is_brought_on(void **state) {
+        Fixture *fixture = *state;
+        char text[64];
+
+        (void) snprintf(text, sizeof(text), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
+        execute(fixture, text);
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        complete(fixture, 1, SHA_A, NULL);
+}
+
+static void test_newer_version_is_refused_and_left_alone(void **state) {
+        Fixture *fixture = *state;
+        char text[64];
+
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        fixture->store = store_free(fixture->store);
+        (void) snprintf(text, sizeof(text), "PRAGMA user_version = %d", store_version + 1);
+        execute(fixture, text);
+        assert_int_equal(store_open(&fixture->store, fixture->path), -EPROTONOSUPPORT);
+        assert_null(fixture->store);
+        assert_int_equal(ask(fixture, "PRAGMA user_version"), store_version + 1);
+}
+
+static void test_database_of_others_is_refused_and_left_alone(void **state) {
+        static const char *const others[] = {
+                "CREATE TABLE job (a)",
+                "PRAGMA application_id = 77",
+                "PRAGMA user_version = 1",
+        };
+        Fixture *fixture = *state;
+
+        for (size_t i = 0; i < ELEMENTS(others); i++) {
+                execute(fixture, others[i]);
+                assert_int_equal(store_open(&fixture->store, fixture->path), -EUCLEAN);
+                assert_int_not_equal(ask(fixture, "PRAGMA application_id"), STORE_APPLICATION_ID);
+                assert_int_equal(ask(fixture, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 0);
+                assert_int_equal(unlink(fixture->path), 0);
+        }
+}
+
+static void test_what_is_no_database_is_refused(void **state) {
+        Fixture *fixture = *state;
+        int fd = open(fixture->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        for (unsigned i = 0; i < 256; i++)
+                assert_int_equal(write(fd, "this is no database at all\n", 27), 27);
+        (void) close(fd);
+        assert_int_equal(store_open(&fixture->store, fixture->path), -EUCLEAN);
+}
+
+static void test_folder_that_is_missing_is_an_error(void **state) {
+        Fixture *fixture = *state;
+
+        assert_int_equal(store_open(&fixture->store, "/nonexistent/folder/db"), -EACCES);
+}
+
+static void test_second_writer_is_kept_out(void **state) {
+        Fixture *fixture = *state;
+        Store *second = NULL;
+
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        commit(fixture);
+        assert_true(store_open(&second, fixture->path) < 0);
+        assert_null(second);
+}
+
+static void copy_file(Fixture *fixture, const char *suffix) {
+        char command[256];
+
+        (void) snprintf(command, sizeof(command), "cp %s/db%s %s/copy%s", fixture->folder, suffix, fixture->folder,
+                        suffix);
+        assert_int_equal(system(command), 0);
+}
+
+/* As after kill -9: the WAL is there and has all; what comes next does not stand on pages of it that may be lost. */
+static void test_crash_loses_nothing_and_the_wal_begins_anew(void **state) {
+        Fixture *fixture = *state;
+        Fixture copy = {};
+        char wal[112];
+        struct stat st;
+
+        complete(fixture, 1, SHA_A, NULL);
+        begin(fixture);
+        assert_int_equal(submit(fixture, 2), 0);
+        commit(fixture);
+        copy_file(fixture, "");
+        copy_file(fixture, "-wal");
+
+        (void) snprintf(copy.path, sizeof(copy.path), "%s/copy", fixture->folder);
+        (void) snprintf(wal, sizeof(wal), "%s-wal", copy.path);
+        assert_int_equal(stat(wal, &st), 0);
+        assert_true(st.st_size > 0);
+        assert_int_equal(store_open(&copy.store, copy.path), 0);
+        assert_int_equal(status_of(&copy, 1), JOB_COMPLETED);
+        assert_int_equal(status_of(&copy, 2), JOB_QUEUED);
+        assert_int_equal(stat(wal, &st), 0);
+        assert_int_equal(st.st_size, 0);
+        store_free(copy.store);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+#define FILE_TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up_folder, tear_down)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(submitted_job_is_read_as_it_was),
+                TEST(same_id_is_the_same_job),
+                TEST(rolled_back_group_leaves_nothing),
+                TEST(waiting_jobs_come_in_order_of_acceptance),
+                TEST(job_is_started_once),
+                TEST(completed_job_keeps_all_it_was_given),
+                TEST(attempt_ends_once),
+                TEST(late_end_of_an_attempt_does_not_end_the_next),
+                TEST(failure_is_read_as_it_was),
+                TEST(orphans_are_those_of_other_leases),
+                TEST(only_a_queued_job_is_cancelled),
+                TEST(only_an_ended_job_is_deleted),
+                TEST(image_is_used_until_its_last_job_goes),
+                TEST(list_is_newest_first_in_pages),
+                FILE_TEST(new_file_is_brought_to_the_current_version),
+                FILE_TEST(begun_file_is_brought_on),
+                FILE_TEST(newer_version_is_refused_and_left_alone),
+                FILE_TEST(database_of_others_is_refused_and_left_alone),
+                FILE_TEST(what_is_no_database_is_refused),
+                FILE_TEST(folder_that_is_missing_is_an_error),
+                TEST(second_writer_is_kept_out),
+                TEST(crash_loses_nothing_and_the_wal_begins_anew),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
