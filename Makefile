@@ -23,6 +23,7 @@ daemondir := $(PREFIX)/lib/atelier
 bindir := $(PREFIX)/bin
 sysusersdir := $(PREFIX)/lib/sysusers.d
 tmpfilesdir := $(PREFIX)/lib/tmpfiles.d
+mandir := $(PREFIX)/share/man
 confdir := /etc/atelier
 
 # ------------------------------------------------------------------ flags
@@ -119,6 +120,7 @@ install: all ## Install below DESTDIR and PREFIX (units, users, folders and an e
 	done
 	$(q)install -D -m 0644 packaging/sysusers.conf $(DESTDIR)$(sysusersdir)/atelier.conf
 	$(q)install -D -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/atelier.conf
+	$(q)install -D -m 0644 docs/atelier.7 $(DESTDIR)$(mandir)/man7/atelier.7
 	$(q)for c in etc/*.conf; do \
 		test -e $(DESTDIR)$(confdir)/$${c##*/} || install -m 0644 $$c $(DESTDIR)$(confdir)/; \
 	done

@@ -37,6 +37,14 @@ static void list_add(WriteList *list, Write *write) {
         list->count++;
 }
 
+static void list_prepend(WriteList *list, Write *write) {
+        write->next = list->first;
+        list->first = write;
+        if (!write->next)
+                list->end = &write->next;
+        list->count++;
+}
+
 /* Each write is its owner's again once it is told, and may be freed or added anew. */
 static void report(CommitGroup *group, WriteList *list, int error) {
         Write *write = list->first;
@@ -111,15 +119,20 @@ static int on_reopen_timer(_unused_ sd_event_source *source, _unused_ uint64_t u
         return 0;
 }
 
+/* The last one is settled first: a job that was submitted and claimed in one group is given back, then refused. */
 static void fail_group(CommitGroup *group, int error) {
+        Write *write = group->open.first;
+
         assert(!group->doubtful.first);
 
-        group->doubt = error;
-        for (Write *write; (write = group->open.first);) {
-                group->open.first = write->next;
-                list_add(&group->doubtful, write);
-        }
         list_init(&group->open);
+        group->doubt = error;
+        while (write) {
+                Write *next = write->next;
+
+                list_prepend(&group->doubtful, write);
+                write = next;
+        }
 
         group->store = store_free(group->store);
         group->hooks.failed(error, group->userdata);

@@ -35,7 +35,8 @@ struct Write {
         int (*apply)(Write *write, Store *store);
 
         /* A commit with this write failed and it may stand or not. 0: it does not, or not any more, and `done` gets
-         * the error of the commit; WRITE_STANDS: `done` gets 0; negative: the store fails again. NULL: 0. */
+         * the error of the commit; WRITE_STANDS: `done` gets 0; negative: the store fails again. NULL: 0. The last
+         * write of a group comes first. */
         int (*settle)(Write *write, Store *store);
 
         /* -ECANCELED: the group was freed with the write in doubt; nobody may be told anything. */

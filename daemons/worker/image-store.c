@@ -9,9 +9,9 @@
  * Invariants:
  *  - A file that a job names is whole and durable, at every moment: only what has been fsynced takes a name that is
  *    in use, since a crash could otherwise take the bytes of a job that has long been completed.
- *  - When keep() has returned 0, file, name and folder survive a crash. `durable_folders` remembers which of the 256
+ *  - When a keep has returned 0, file, name and folder survive a crash. `durable_folders` remembers which of the 256
  *    folders are known to be durable themselves: until one is, every keep into it syncs images/ as well, since
- *    another thread may have made the folder and not have synced it yet.
+ *    another thread may have made the folder and not have synced it yet. Those of an earlier run are synced at start.
  *  - Equal bytes have one file: a second keep renames its own copy over the first, in one step. Readers that have the
  *    first open are not disturbed.
  *  - A final name is removed by image_store_remove() alone. Remove and keep of equal bytes exclude each other in the
@@ -95,6 +95,22 @@ static int remove_leftovers(int tmp_fd) {
         return r;
 }
 
+/* An earlier run may have made folders and crashed before it synced them. */
+static int sync_folders(ImageStore *store) {
+        int r;
+
+        r = file_sync_folder(store->images_fd);
+        if (r < 0)
+                return r;
+        for (unsigned i = 0; i < IMAGE_FOLDERS; i++) {
+                char name[4];
+
+                (void) snprintf(name, sizeof(name), "%02x", i);
+                atomic_store(&store->durable_folders[i], faccessat(store->images_fd, name, F_OK, 0) == 0);
+        }
+        return 0;
+}
+
 int image_store_new(ImageStore **ret, int state_fd) {
         _cleanup_(image_store_freep) ImageStore *store = NULL;
         int r;
@@ -115,6 +131,9 @@ int image_store_new(ImageStore **ret, int state_fd) {
                 return r;
 
         r = remove_leftovers(store->tmp_fd);
+        if (r < 0)
+                return r;
+        r = sync_folders(store);
         if (r < 0)
                 return r;
 
@@ -222,23 +241,29 @@ static unsigned folder_index(const char *sha256) {
         return (unsigned) strtoul(prefix, NULL, 16);
 }
 
-/* Opens the folder that the hash belongs to, durable in images/. */
-static int open_durable_folder(ImageStore *store, const char *sha256) {
+/* Opens the folder that the hash belongs to, made if needed. */
+static int open_folder_of(ImageStore *store, const char *sha256) {
         const char name[3] = { sha256[0], sha256[1], 0 };
-        atomic_bool *durable = &store->durable_folders[folder_index(sha256)];
-        int fd, r;
-
-        if (!atomic_load(durable)) {
-                if (mkdirat(store->images_fd, name, IMAGE_FOLDER_MODE) < 0 && errno != EEXIST)
-                        return -errno;
-                r = file_sync_folder(store->images_fd);
-                if (r < 0)
-                        return r;
-                atomic_store(durable, true);
-        }
+        int fd;
 
         fd = openat(store->images_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        return fd < 0 ? -errno : fd;
+        if (fd >= 0)
+                return fd;
+        return errno == ENOENT ? open_folder(store->images_fd, name) : -errno;
+}
+
+/* Syncs the folder, and images/ as long as it is not known to hold the folder for good. */
+static int sync_folder_of(ImageStore *store, const char *sha256, int folder_fd) {
+        atomic_bool *durable = &store->durable_folders[folder_index(sha256)];
+        int r;
+
+        r = file_sync_folder(folder_fd);
+        if (r >= 0 && !atomic_load(durable)) {
+                r = file_sync_folder(store->images_fd);
+                if (r >= 0)
+                        atomic_store(durable, true);
+        }
+        return r;
 }
 
 static int sync_file(int fd) {
@@ -251,7 +276,7 @@ static int rename_image(TemporaryImage *image, unsigned flags, int *ret_folder_f
         _cleanup_close_ int folder_fd = -1;
         char name[IMAGE_PATH_MAX];
 
-        folder_fd = open_durable_folder(image->store, facts->sha256);
+        folder_fd = open_folder_of(image->store, facts->sha256);
         if (folder_fd < 0)
                 return folder_fd;
 
@@ -281,7 +306,7 @@ int temporary_image_keep(TemporaryImage *image) {
         r = rename_image(image, 0, &folder_fd);
         if (r < 0)
                 return r;
-        r = file_sync_folder(folder_fd);
+        r = sync_folder_of(image->store, image->facts.sha256, folder_fd);
         if (r < 0)
                 image->error = -EIO;
         return r;

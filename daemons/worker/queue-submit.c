@@ -137,6 +137,24 @@ static int check_room(Queue *queue, VarlinkCall *call) {
         return r < 0 ? r : SUBMISSION_REFUSED;
 }
 
+/* GET /v1/models does not list it either. */
+static int check_key(Queue *queue, VarlinkCall *call, const ModelConf *model) {
+        const ProviderSlot *slot = provider_table_find(queue->manager->providers, model->provider);
+        const Failure failure = {
+                .status = 404,
+                .type = (char *) "invalid_request_error",
+                .code = (char *) "model_not_found",
+                .param = (char *) "model",
+                .message = (char *) "The model's provider has no key here; GET /v1/models lists what can be used.",
+        };
+        int r;
+
+        if (slot && provider_has_key(slot->provider))
+                return 0;
+        r = queue_refuse(call, &failure);
+        return r < 0 ? r : SUBMISSION_REFUSED;
+}
+
 /* The request as it is asked: is it well formed, may it wait here? */
 static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *request, const ModelConf **ret) {
         _cleanup_(failure_done) Failure failure = {};
@@ -147,7 +165,9 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
                 r = queue_refuse(call, &failure);
                 return r < 0 ? r : SUBMISSION_REFUSED;
         }
-        return r < 0 ? r : check_room(queue, call);
+        if (r == 0)
+                r = check_key(queue, call, *ret);
+        return r != 0 ? r : check_room(queue, call);
 }
 
 int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request) {

@@ -203,6 +203,13 @@ static int find_model(const Settings *settings, const JsonValue *request, const 
                       "The model '%s' does not exist here; GET /v1/models lists what does.", name);
 }
 
+/* What the configuration allows, and one attempt can carry. */
+static int64_t images_max(const Settings *settings, const ModelConf *model) {
+        int64_t allowed = MIN(model->images_max, settings->worker.images_per_request_max);
+
+        return MIN(allowed, (int64_t) GENERATION_IMAGES_MAX);
+}
+
 int request_check(const Settings *settings, const JsonValue *request, const ModelConf **ret, Failure *failure) {
         const ModelConf *model;
         int r;
@@ -211,8 +218,7 @@ int request_check(const Settings *settings, const JsonValue *request, const Mode
         if (r == 0)
                 r = check_prompt(request, model, failure);
         if (r == 0)
-                r = check_integer(request, "n", 1, MIN(model->images_max, settings->worker.images_per_request_max),
-                                  failure);
+                r = check_integer(request, "n", 1, images_max(settings, model), failure);
         if (r == 0)
                 r = check_size(request, model, failure);
         if (r == 0)

@@ -115,6 +115,9 @@ static int format_value(Buffer *buffer, const JsonValue *value) {
                 return format_children(buffer, value, false);
         case cJSON_Object:
                 return format_children(buffer, value, true);
+        case cJSON_Raw:
+                /* A text that json_format() once wrote: a stored job's request goes out as it lies in the store. */
+                return buffer_append_text(buffer, value->valuestring);
         default:
                 return buffer_append(buffer, "null", 4);
         }

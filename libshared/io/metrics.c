@@ -276,6 +276,8 @@ static MetricSlot *slot_add(Metrics *metrics, const SeriesKey *key) {
         MetricsHead *head = &metrics->file->head;
         MetricSlot *slot = &metrics->file->slots[head->n_slots];
 
+        assert(head->n_slots < METRICS_SERIES_MAX);
+
         *slot = (MetricSlot){ .family = (uint32_t) key->family, .labels_size = (uint32_t) key->size };
         memcpy(slot->labels, key->labels, key->size);
         index_add(metrics, head->n_slots);

@@ -20,6 +20,7 @@ CERTIFICATES_IN_TREE=/etc/host-certificates.crt
 # tree_build RELEASE TREE
 tree_build() {
     local archive
+    # shellcheck disable=SC2016 # apt-get expands it
     archive=$(apt-get indextargets --format '$(REPO_URI)' | grep -m 1 '/debian/$')
     tree_remove "$2"
     mkdir -p "$2"

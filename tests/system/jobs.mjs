@@ -3,7 +3,7 @@
 //   jobs.mjs submit COUNT CONNECTIONS [REQUEST]   until COUNT are accepted (202); prints their ids. Each try has a prompt of
 //                                                 its own, so that a job whose answer was lost is nobody's
 //   jobs.mjs ask COUNT CONNECTIONS [REQUEST]      COUNT synchronous requests, each tried once; prints the status of each
-//   jobs.mjs show                                 every job there is: its id, status, attempts, error's code, prompt
+//   jobs.mjs show                                 every job there is: its id, status, number of attempts, error's code
 //
 // REQUEST is JSON: what is not the sandbox's smallest picture.
 
@@ -73,8 +73,8 @@ async function show() {
     const { status, text } = await call('GET', `/v1/jobs?limit=${PAGE}${after && `&after=${after}`}`);
     if (status !== 200) throw new Error(`${status} ${text}`);
     const { data, has_more } = JSON.parse(text);
-    for (const { id, status, attempts, error, request: asked } of data)
-      console.log([id, status, attempts.length, error?.code ?? '-', asked.prompt].join('\t'));
+    for (const { id, status, attempts, error } of data)
+      console.log([id, status, attempts.length, error?.code ?? '-'].join('\t'));
     more = has_more;
     after = data.at(-1)?.id;
   }

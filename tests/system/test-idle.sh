@@ -102,7 +102,7 @@ test_no_request_is_lost_to_an_exit() {
     local count=0
     idle_after 5ms
     while ((count < RACED_EXITS)); do
-        node "$CHECKOUT/tests/system/race-idle-exits.mjs" $RACE_ROUND_REQUESTS $RACE_PAUSE_MAX_MS
+        node "$CHECKOUT/tests/system/clients/race-idle-exits.mjs" $RACE_ROUND_REQUESTS $RACE_PAUSE_MAX_MS
         count=$(exits atelier-api atelier-worker)
     done
     wait_until 10 all_sleep

@@ -14,6 +14,7 @@ static struct {
         unsigned failing_syncs;   /* of the WAL; bit 0: the next one, bit 1: the one after, … */
         bool broken;              /* all of them fail */
         bool full;                /* writes to the WAL find no space */
+        unsigned full_writes;     /* that have found none */
 } disk;
 
 typedef struct FaultFile {
@@ -41,8 +42,10 @@ FORWARD(xSectorSize, (sqlite3_file *file), (REAL(file)));
 FORWARD(xDeviceCharacteristics, (sqlite3_file *file), (REAL(file)));
 
 static int fault_xWrite(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset) {
-        if (((FaultFile *) file)->wal && disk.full)
+        if (((FaultFile *) file)->wal && disk.full) {
+                disk.full_writes++;
                 return SQLITE_FULL;
+        }
         return REAL(file)->pMethods->xWrite(REAL(file), data, size, offset);
 }
 

@@ -72,15 +72,22 @@ static int on_keep(VarlinkCall *call, const JsonValue *parameters, void *userdat
 
 static const VarlinkMethod methods[] = { { "Ask", on_ask, false }, { "Keep", on_keep, false }, {} };
 
-static void server_start(Fixture *fixture) {
-        static const VarlinkProduct product = { "t", "t", "1", "" };
+static int listening_socket(const Fixture *fixture) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd;
 
         (void) strcpy(address.sun_path, fixture->path);
-        fixture->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        assert_true(fixture->fd >= 0);
-        assert_int_equal(bind(fixture->fd, (const struct sockaddr *) &address, sizeof(address)), 0);
-        assert_int_equal(listen(fixture->fd, 64), 0);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        assert_true(fd >= 0);
+        assert_int_equal(bind(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+        assert_int_equal(listen(fd, 64), 0);
+        return fd;
+}
+
+static void server_start(Fixture *fixture) {
+        static const VarlinkProduct product = { "t", "t", "1", "" };
+
+        fixture->fd = listening_socket(fixture);
         assert_int_equal(varlink_server_new(&fixture->server, fixture->event, &product, fixture), 0);
         assert_int_equal(varlink_server_add_interface(fixture->server, interface_text, methods, fixture), 0);
         assert_int_equal(varlink_server_listen(fixture->server, fixture->fd), 0);
@@ -238,6 +245,38 @@ static void test_call_that_is_made_once_fails_with_its_connection(void **state) 
         server_start(fixture);
 }
 
+static int close_at_once(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        (void) source;
+        (void) revents;
+        (*(int *) userdata)++;
+        (void) fd_close(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
+        return 0;
+}
+
+/* Three pauses alone take 10 + 20 + 40 ms. */
+static void test_worker_that_hangs_up_is_not_hammered(void **state) {
+        Fixture *fixture = *state;
+        sd_event_source *source = NULL;
+        usec_t start, end;
+        int accepted = 0;
+
+        server_stop(fixture);
+        fixture->fd = listening_socket(fixture);
+        assert_int_equal(sd_event_add_io(fixture->event, &source, fixture->fd, EPOLLIN, close_at_once, &accepted), 0);
+        start = time_now_monotonic();
+        (void) call(fixture, &ask);
+        RUN_UNTIL(fixture, accepted == 4);
+        end = time_now_monotonic();
+        assert_true(end - start >= 70 * USEC_PER_MSEC);
+        assert_int_equal(fixture->replies, 0);
+
+        (void) sd_event_source_disable_unref(source);
+        fixture->fd = fd_close(fixture->fd);
+        (void) unlink(fixture->path);
+        server_start(fixture);
+        RUN_UNTIL(fixture, fixture->replies == 1);
+}
+
 static void test_deadline_ends_a_call(void **state) {
         Fixture *fixture = *state;
 
@@ -315,6 +354,7 @@ int main(void) {
                 TEST(test_pooled_connection_that_was_closed_is_replaced),
                 TEST(test_unused_connection_that_was_closed_is_forgotten),
                 TEST(test_call_that_is_made_once_fails_with_its_connection),
+                TEST(test_worker_that_hangs_up_is_not_hammered),
                 TEST(test_deadline_ends_a_call),
                 TEST(test_deadline_ends_a_call_without_a_worker),
                 TEST(test_call_given_up_is_not_answered_and_its_connection_closed),

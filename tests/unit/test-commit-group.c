@@ -449,6 +449,45 @@ static void test_write_that_settles_to_stand_is_told_so(void **state) {
         assert_int_equal(status_of(fixture, &falling), JOB_STATUS_INVALID);
 }
 
+static int settle_claim(Write *base, Store *store) {
+        TestWrite *write = CONTAINER_OF(base, TestWrite, write);
+        Job *job;
+        int r;
+
+        r = store_get(store, write->job.id, &job);
+        if (r != 0)
+                return MIN(r, 0);
+        assert_int_equal(job->status, JOB_IN_PROGRESS);
+        job->attempts[0].outcome = ATTEMPT_UNSENT;
+        job->status = JOB_QUEUED;
+        r = store_end_attempt(store, job);
+        job_free(job);
+        return r;
+}
+
+static int apply_claim(Write *base, Store *store) {
+        int64_t number;
+
+        return store_start_attempt(store, CONTAINER_OF(base, TestWrite, write)->job.id, "box", "lease", 1, &number);
+}
+
+/* A job that is submitted and claimed by one commit: the claim is taken back, then the job is cancelled. */
+static void test_last_write_is_settled_first(void **state) {
+        Fixture *fixture = *state;
+        TestWrite submission, claim;
+
+        warm_up(fixture);
+        disk.failing_syncs = COMMIT_AND_CLOSE;
+        add(fixture, &submission, 1);
+        init_write(&claim, fixture, 1)->write.apply = apply_claim;
+        claim.write.settle = settle_claim;
+        commit_group_add(fixture->group, &claim.write);
+        turn(fixture);
+        assert_int_equal(submission.result, -EIO);
+        assert_int_equal(claim.result, -EIO);
+        assert_int_equal(status_of(fixture, &submission), JOB_CANCELLED);
+}
+
 static void test_nobody_is_told_before_doubt_is_settled(void **state) {
         Fixture *fixture = *state;
         TestWrite doubtful, refused;
@@ -542,6 +581,7 @@ int main(void) {
                 TEST(refused_submission_that_reached_the_disk_is_cancelled),
                 TEST(refused_submission_that_did_not_is_not_there),
                 TEST(write_that_settles_to_stand_is_told_so),
+                TEST(last_write_is_settled_first),
                 TEST(nobody_is_told_before_doubt_is_settled),
                 TEST(store_that_fails_while_it_settles_is_opened_once_more),
                 TEST(freeing_in_doubt_tells_nothing),

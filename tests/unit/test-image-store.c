@@ -204,16 +204,33 @@ static void test_kept_outlives_the_object_unkept_does_not(void **state) {
         assert_int_equal(count_files(fixture, "images/tmp"), 0);
 }
 
-/* File before its name, name before its folder, a new folder before what is put into it. */
+/* File before its name, name before its folder, and a new folder in its own. */
 static void test_order_of_syncs(void **state) {
         Fixture *fixture = *state;
         _cleanup_(temporary_image_freep) TemporaryImage *first = write_png(fixture), *second = write_png(fixture);
 
         assert_int_equal(temporary_image_keep(first), 0);
-        assert_string_equal(disk.calls, "FDRD");
+        assert_string_equal(disk.calls, "FRDD");
         memset(&disk, 0, sizeof(disk));
         assert_int_equal(temporary_image_keep(second), 0);
         assert_string_equal(disk.calls, "FRD");
+}
+
+static void test_folders_of_an_earlier_run_are_synced_once(void **state) {
+        Fixture *fixture = *state;
+        TemporaryImage *image = write_png(fixture);
+
+        assert_int_equal(temporary_image_keep(image), 0);
+        (void) temporary_image_free(image);
+        fixture->store = image_store_free(fixture->store);
+
+        memset(&disk, 0, sizeof(disk));
+        assert_int_equal(image_store_new(&fixture->store, fixture->state_fd), 0);
+        assert_string_equal(disk.calls, "DD");
+        image = write_png(fixture);
+        assert_int_equal(temporary_image_keep(image), 0);
+        assert_string_equal(disk.calls, "DDFRD");
+        (void) temporary_image_free(image);
 }
 
 static void test_equal_bytes_share_a_file(void **state) {
@@ -479,6 +496,7 @@ int main(void) {
                 TEST(test_kept_by_its_hash),
                 TEST(test_kept_outlives_the_object_unkept_does_not),
                 TEST(test_order_of_syncs),
+                TEST(test_folders_of_an_earlier_run_are_synced_once),
                 TEST(test_equal_bytes_share_a_file),
                 TEST(test_remove),
                 TEST(test_names_that_are_no_hash_open_nothing),

@@ -215,6 +215,16 @@ static void test_what_is_not_utf8_is_replaced(void **state) {
         assert_string_equal(text, "{\"a\":\"x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"}");
 }
 
+static void test_raw_text_is_put_in_as_it_is(void **state) {
+        _cleanup_(json_freep) JsonValue *object = json_new_object();
+        _cleanup_free_ char *text = NULL;
+
+        (void) state;
+        assert_int_equal(json_add(object, "a", cJSON_CreateRaw("{\"b\":[1]}")), 0);
+        text = json_format(object);
+        assert_string_equal(text, "{\"a\":{\"b\":[1]}}");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parse_needs_no_nul),
@@ -233,6 +243,7 @@ int main(void) {
                 cmocka_unit_test(test_not_finite_is_formatted_as_null),
                 cmocka_unit_test(test_strings_are_escaped),
                 cmocka_unit_test(test_what_is_not_utf8_is_replaced),
+                cmocka_unit_test(test_raw_text_is_put_in_as_it_is),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,7 @@ static void test_defaults(void **state) {
         assert_int_equal(settings->api.connection_timeout, 30 * USEC_PER_SEC);
         assert_int_equal(settings->api.idle_timeout, 60 * USEC_PER_SEC);
         assert_int_equal(settings->api.drain_timeout, 30 * USEC_PER_SEC);
-        assert_int_equal(settings->api.worker_connections_max, 256);
+        assert_int_equal(settings->api.worker_connections_max, 960);
         assert_int_equal(settings->worker.concurrency, 64);
         assert_int_equal(settings->worker.queue_max, 100000);
         assert_int_equal(settings->worker.attempts_max, 3);
