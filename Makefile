@@ -24,11 +24,11 @@ bindir := $(PREFIX)/bin
 sysusersdir := $(PREFIX)/lib/sysusers.d
 tmpfilesdir := $(PREFIX)/lib/tmpfiles.d
 mandir := $(PREFIX)/share/man
+mandir := $(PREFIX)/share/man
 confdir := /etc/atelier
 
 # ------------------------------------------------------------------ flags
 
-LIBRARIES := libsystemd libmicrohttpd libcurl libcjson libconfig sqlite3 libpng libcrypto
 daemons := api worker scheduler alerter
 programs := $(daemons:%=$(BUILD)/atelier-%) $(BUILD)/atelierctl
 
@@ -107,8 +107,6 @@ $(eval $(call program_rules,ctl,$(BUILD)/atelierctl))
 
 # ------------------------------------------------------------------ installing
 
-in = install -D -m 0644 $(1) $(DESTDIR)$(2)/$(notdir $(1))
-
 .PHONY: install
 install: all ## Install below DESTDIR and PREFIX (units, users, folders and an example configuration too)
 	$(q)for d in $(daemons); do install -D -m 0755 $(BUILD)/atelier-$$d $(DESTDIR)$(daemondir)/atelier-$$d; done
@@ -118,9 +116,9 @@ install: all ## Install below DESTDIR and PREFIX (units, users, folders and an e
 		install -D -m 0644 /dev/null $(DESTDIR)$(unitdir)/$$u; \
 		sed -e 's|@daemondir@|$(daemondir)|g' -e 's|@bindir@|$(bindir)|g' units/$$u >$(DESTDIR)$(unitdir)/$$u; \
 	done
+	$(q)for m in docs/man/*; do install -D -m 0644 $$m $(DESTDIR)$(mandir)/man$${m##*.}/$${m##*/}; done
 	$(q)install -D -m 0644 packaging/sysusers.conf $(DESTDIR)$(sysusersdir)/atelier.conf
 	$(q)install -D -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/atelier.conf
-	$(q)install -D -m 0644 docs/atelier.7 $(DESTDIR)$(mandir)/man7/atelier.7
 	$(q)for c in etc/*.conf; do \
 		test -e $(DESTDIR)$(confdir)/$${c##*/} || install -m 0644 $$c $(DESTDIR)$(confdir)/; \
 	done

@@ -8,10 +8,10 @@
  * A commit that fails for lack of space fails its writes and nothing else: nothing of them is in the file.
  *
  * One that fails otherwise leaves it unknown what reached the disk. The store is closed, and opened again at once and
- * then every second. Its writes are in doubt meanwhile and nobody is told anything of them: once the store is open, each
- * is settled (undone, or seen to stand), that is made durable, and only then `done` is called. So what was refused
- * never runs, even if the worker dies in between: who waited asks again and finds what is there. New writes are refused
- * with -EIO as long as the store is closed. */
+ * then every second. Its writes are in doubt meanwhile and nobody is told anything of them: once the store is open,
+ * each is settled (undone, or seen to stand), that is made durable, and only then `done` is called. So what was
+ * refused never runs, even if the worker dies in between: who waited asks again and finds what is there. New writes
+ * are refused with -EIO as long as the store is closed. */
 #pragma once
 
 #include <systemd/sd-event.h>

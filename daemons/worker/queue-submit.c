@@ -95,7 +95,8 @@ static bool storage_is_low(Queue *queue) {
         if (queue->storage_checked_at == 0 || now > queue->storage_checked_at + STORAGE_CHECK_USEC) {
                 queue->storage_checked_at = now;
                 queue->storage_low = statvfs(queue->manager->state_folder, &fs) == 0 &&
-                                     (uint64_t) fs.f_bavail * fs.f_frsize < queue_settings(queue)->worker.storage_free_min;
+                                     (uint64_t) fs.f_bavail * fs.f_frsize <
+                                             queue_settings(queue)->worker.storage_free_min;
         }
         return queue->storage_low;
 }

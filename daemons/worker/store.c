@@ -78,8 +78,8 @@ int store_error(const Store *store, int result) {
         case SQLITE_CANTOPEN:
                 return -EACCES;
         case SQLITE_IOERR:
-                /* The reason lies in the system call; a disk that is full shows up here as well. Not so of an fsync: what
-                 * reached the disk is then unknown, whatever the reason. */
+                /* The reason lies in the system call; a disk that is full shows up here as well. Not so of an
+                 * fsync: what reached the disk is then unknown, whatever the reason. */
                 if (result == SQLITE_IOERR_FSYNC || result == SQLITE_IOERR_DIR_FSYNC)
                         return -EIO;
                 return store && store->database && sqlite3_system_errno(store->database) == ENOSPC ? -ENOSPC : -EIO;

@@ -93,7 +93,9 @@ test_a_paid_provider_is_never_asked_twice() {
     # What completed was paid for, and what was never accepted may have been as well.
     (($(answer body.count) >= completed)) || fail "fewer requests than images"
     fake /_violations >"$SCRATCH/body"
-    assert_eq '' "$(answer 'body.violations.map(v => v.what).join()')"
+    answer 'body.violations.map(v => v.what).join("\n")' >"$SCRATCH/violations"
+    # A request that was cut short by a kill is no mistake of its sender.
+    assert_eq '' "$(grep -vE 'malformed HTTP|aborted' "$SCRATCH/violations" | xargs)"
 }
 
 job_is() {

@@ -315,7 +315,8 @@ static void test_what_done_adds_is_of_the_next_group(void **state) {
 
 static void test_full_group_within_done_does_not_nest(void **state) {
         Fixture *fixture = *state;
-        TestWrite *firsts = calloc(COMMIT_GROUP_MAX, sizeof(*firsts)), *seconds = calloc(COMMIT_GROUP_MAX, sizeof(*seconds));
+        TestWrite *firsts = calloc(COMMIT_GROUP_MAX, sizeof(*firsts));
+        TestWrite *seconds = calloc(COMMIT_GROUP_MAX, sizeof(*seconds));
 
         for (unsigned i = 0; i < COMMIT_GROUP_MAX; i++) {
                 init_write(&seconds[i], fixture, COMMIT_GROUP_MAX + i);

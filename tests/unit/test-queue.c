@@ -108,6 +108,26 @@ static void test_client_that_goes_while_it_waits_leaves_its_job(void **state) {
         assert_string_equal(told_status(wait_for(stays)), "completed");
 }
 
+/* It has closed its end, and nobody has looked yet. */
+static void test_client_that_has_gone_unseen_is_forgotten(void **state) {
+        WorkerFixture *fixture = *state;
+        TestCall *gone, *stays;
+        Job *job;
+
+        set_paused(fixture, true);
+        gone = worker_submit(fixture, 1, "a", true);
+        stays = worker_submit(fixture, 1, "a", true);
+        WAIT_UNTIL(fixture, gone->replies == 1 && stays->replies == 1);
+        gone->client = varlink_client_free(gone->client);
+        job = stored_job(fixture, 1);
+        for (unsigned i = 0; i < 3; i++)
+                watchers_notify(fixture->manager->watchers, job);
+        (void) job_free(job);
+        WAIT_UNTIL(fixture, stays->replies == 4);
+        set_paused(fixture, false);
+        assert_string_equal(told_status(wait_for(stays)), "completed");
+}
+
 static void check_room(WorkerFixture *fixture) {
         TestCall *calls[4];
 
@@ -302,6 +322,7 @@ int main(void) {
                 TEST(refused_repetition_leaves_the_job_alone),
                 TEST(client_that_goes_before_the_commit_leaves_its_job),
                 TEST(client_that_goes_while_it_waits_leaves_its_job),
+                TEST(client_that_has_gone_unseen_is_forgotten),
                 cmocka_unit_test_setup_teardown(test_queue_takes_as_many_as_it_may_hold, worker_set_up,
                                                 worker_tear_down),
                 TEST(sixty_four_submitters_share_syncs),

@@ -6,12 +6,13 @@
 static const char configuration[] =
         "providers = (\n"
         "  { name = \"box\"; kind = \"sandbox\"; },\n"
-        "  { name = \"ai\"; kind = \"openai\"; key = \"env:KEY\"; } );\n"
+        "  { name = \"ai\"; kind = \"openai\"; base_url = \"http://127.0.0.1:1/v1\"; key = \"env:KEY\"; } );\n"
         "models = (\n"
         "  { name = \"plain\"; provider = \"box\"; sizes = [ \"auto\", \"64x64\" ]; qualities = [ \"low\" ];\n"
         "    prompt_max = 4; images_max = 3; answer = \"url\"; },\n"
-        "  { name = \"free\"; provider = \"ai\"; provider_model = \"theirs\"; sizes = [ \"auto\" ]; free_sizes = true;\n"
-        "    edge_multiple = 16; edge_min = 32; edge_max = 256; pixels_min = 2048; pixels_max = 32768; ratio_max = 4;\n"
+        "  { name = \"free\"; provider = \"ai\"; provider_model = \"theirs\"; sizes = [ \"auto\" ];\n"
+        "    free_sizes = true; edge_multiple = 16; edge_min = 32; edge_max = 256; pixels_min = 2048;\n"
+        "    pixels_max = 32768; ratio_max = 4;\n"
         "    formats = [ \"png\", \"webp\" ]; gpt_fields = true; style = true; default_size = \"auto\";\n"
         "    images_max = 100; takes_response_format = true; } );\n"
         "worker = { default_model = \"plain\"; images_per_request_max = 100; };\n";
@@ -115,7 +116,8 @@ static void test_listed_sizes(void **state) {
         Fixture *fixture = *state;
 
         check_all(fixture, GOOD(PLAIN(", \"size\": \"64x64\""), PLAIN(", \"size\": \"auto\"")),
-                  BAD(PLAIN(", \"size\": \"64x65\""), PLAIN(", \"size\": \"\""), PLAIN(", \"size\": \"64X64\"")), "size");
+                  BAD(PLAIN(", \"size\": \"64x65\""), PLAIN(", \"size\": \"\""), PLAIN(", \"size\": \"64X64\"")),
+                  "size");
         assert_non_null(strstr(fixture->failure.message, "'auto' or '64x64'"));
 }
 
@@ -166,7 +168,8 @@ static void test_user(void **state) {
 static void test_generation_has_the_providers_terms(void **state) {
         Fixture *fixture = *state;
         const ModelConf *model = settings_find_model(fixture->settings, "free");
-        _cleanup_(json_freep) JsonValue *full = parse(FREE(", \"n\": 2, \"size\": \"64x32\", \"output_compression\": 7"));
+        _cleanup_(json_freep) JsonValue *full =
+                parse(FREE(", \"n\": 2, \"size\": \"64x32\", \"output_compression\": 7"));
         _cleanup_(json_freep) JsonValue *bare = parse(FREE(""));
         GenerationRequest generation;
 
@@ -189,12 +192,14 @@ static void test_generation_has_the_providers_terms(void **state) {
 
 static void test_answer_is_as_asked_or_as_the_model_has_it(void **state) {
         Fixture *fixture = *state;
+        const ModelConf *plain = settings_find_model(fixture->settings, "plain");
+        const ModelConf *free_model = settings_find_model(fixture->settings, "free");
         _cleanup_(json_freep) JsonValue *bare = parse(PLAIN(""));
         _cleanup_(json_freep) JsonValue *asked = parse(PLAIN(", \"response_format\": \"b64_json\""));
 
-        assert_string_equal(request_response_format(bare, settings_find_model(fixture->settings, "plain")), "url");
-        assert_string_equal(request_response_format(bare, settings_find_model(fixture->settings, "free")), "b64_json");
-        assert_string_equal(request_response_format(asked, settings_find_model(fixture->settings, "plain")), "b64_json");
+        assert_string_equal(request_response_format(bare, plain), "url");
+        assert_string_equal(request_response_format(bare, free_model), "b64_json");
+        assert_string_equal(request_response_format(asked, plain), "b64_json");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)

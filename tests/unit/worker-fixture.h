@@ -1,5 +1,5 @@
-/* A whole worker in this process, with a folder, a configuration and a socket of its own, and clients on the same loop.
- * Its database lies behind the VFS that fails on command. */
+/* A whole worker in this process, with a folder, a configuration and a socket of its own, and clients on the same
+ * loop. Its database lies behind the VFS that fails on command. */
 #pragma once
 
 #include <setjmp.h>
@@ -106,7 +106,8 @@ static inline void worker_configure(WorkerFixture *fixture, const char *text) {
 #define SANDBOX_CONFIGURATION \
         "providers = ( { name = \"box\"; kind = \"sandbox\"; retry_unknown = true; } );" SANDBOX_MODEL
 #define SLOW_CONFIGURATION \
-        "providers = ( { name = \"box\"; kind = \"sandbox\"; delay = \"10min\"; retry_unknown = true; } );" SANDBOX_MODEL
+        "providers = ( { name = \"box\"; kind = \"sandbox\"; delay = \"10min\"; retry_unknown = true; } );" \
+        SANDBOX_MODEL
 
 /* The folder and the configuration; nothing runs yet. */
 static inline int worker_set_up(void **state) {

@@ -20,6 +20,7 @@ configure() {
 
 # request [CURL-OPTION...] URL: sets STATUS, fills $SCRATCH/head and $SCRATCH/body.
 request() {
+    : >"$SCRATCH/body" # curl leaves it alone when there is no body
     STATUS=$(curl --silent --show-error --max-time $REQUEST_SECONDS_MAX --dump-header "$SCRATCH/head" \
         --output "$SCRATCH/body" --write-out '%{http_code}' "$@")
 }
