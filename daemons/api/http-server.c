@@ -71,6 +71,7 @@ struct HttpServer {
         struct ConnectionList suspended;
         sd_event_source *deadline_timer;
         bool quiesced;
+        bool stopping; /* whatever is still asked is answered with 503 */
 };
 
 static usec_t server_now(const HttpServer *server) {
@@ -270,9 +271,19 @@ static enum MHD_Result begin_request(HttpServer *server, HttpRequest *request) {
         return MHD_YES;
 }
 
+static void answer_stopping(HttpRequest *request) {
+        ApiError error;
+
+        api_error_set(&error, MHD_HTTP_SERVICE_UNAVAILABLE, ERROR_TYPE_UNAVAILABLE, "stopping", NULL,
+                      "The server is being stopped. A job that was accepted goes on; look for it in /v1/jobs.");
+        http_request_answer_error(request, &error);
+}
+
 static enum MHD_Result complete_request(HttpServer *server, HttpRequest *request) {
         if (http_request_complete(request)) {
                 connection_set_state(http_request_connection(request), CONNECTION_ANSWERING);
+                if (server->stopping && !http_request_reply(request))
+                        answer_stopping(request);
                 if (!http_request_reply(request))
                         server->handlers->handle(request, server->userdata);
         }
@@ -441,12 +452,10 @@ static void listener_done(HttpListener *listener) {
 /* Whoever still waits is told. libmicrohttpd would end the process if it were stopped with a connection suspended. */
 static void answer_suspended(HttpServer *server) {
         HttpConnection *connection;
-        ApiError error;
 
-        api_error_set(&error, MHD_HTTP_SERVICE_UNAVAILABLE, ERROR_TYPE_UNAVAILABLE, "stopping", NULL,
-                      "The server is being stopped. A job that was accepted goes on; look for it in /v1/jobs.");
+        server->stopping = true;
         while ((connection = TAILQ_FIRST(&server->suspended)))
-                http_request_answer_error(connection->request, &error);
+                answer_stopping(connection->request);
         for (size_t i = 0; i < server->n_listeners; i++)
                 (void) MHD_run(server->listeners[i].daemon);
 }

@@ -112,6 +112,7 @@ static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus statu
 
         attempt->outcome = outcome;
         attempt->ended_at = time_now_realtime();
+        run->deadline = 0;
         run->job->status = status;
         run->job->ended_at = job_status_ended(status) ? attempt->ended_at : 0;
         run->write = (Write) { .apply = apply_end, .settle = settle_end, .done = on_end_written };
@@ -265,10 +266,10 @@ static int apply_start(Write *write, Store *store) {
         int r;
 
         r = store_start_attempt(store, run->id, provider_name(run->slot->provider), run->lease, time_now_realtime(),
-                                &run->number);
-        if (r != 0)
-                return r;
-        return store_get(store, run->id, &run->job);
+                                &run->job);
+        if (r == 0)
+                run->number = current_attempt(run)->number;
+        return r;
 }
 
 /* Nothing was sent: should the claim stand, the job goes back into the queue. */

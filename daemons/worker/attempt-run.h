@@ -49,7 +49,7 @@ struct AttemptRun {
         Job *job;                    /* from the claim on */
         JsonValue *request;
         Generation *generation;
-        usec_t deadline;             /* monotonic; 0: not sent yet */
+        usec_t deadline;             /* monotonic, of the answer; 0: not sent yet, or there */
         TemporaryImage *images[GENERATION_IMAGES_MAX];
         unsigned n_images;
         bool freeing;                /* what still comes back is ignored */

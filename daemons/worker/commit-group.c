@@ -23,7 +23,8 @@ struct CommitGroup {
         WriteList doubtful;               /* their commit failed with `doubt` */
         int doubt;
         int lost;                         /* SQLite rolled the open group back; every write of it fails with this */
-        bool finishing;                   /* writes that `done` adds are of the next group */
+        usec_t opened_at;                 /* monotonic: when the group got its first write */
+        bool urgent;                      /* the commit goes before everything else */
 };
 
 static void list_init(WriteList *list) {
@@ -46,18 +47,16 @@ static void list_prepend(WriteList *list, Write *write) {
 }
 
 /* Each write is its owner's again once it is told, and may be freed or added anew. */
-static void report(CommitGroup *group, WriteList *list, int error) {
+static void report(WriteList *list, int error) {
         Write *write = list->first;
 
         list_init(list);
-        group->finishing = true;
         while (write) {
                 Write *next = write->next;
 
                 write->done(write, error < 0 ? error : write->result);
                 write = next;
         }
-        group->finishing = false;
 }
 
 /* ------------------------------------------------------------------ doubt */
@@ -107,11 +106,8 @@ static void reopen(CommitGroup *group) {
         for (Write *write = group->doubtful.first; write; write = write->next)
                 if (write->result == 0 && !write->stands)
                         write->result = group->doubt;
-        report(group, &group->doubtful, 0);
-
-        group->finishing = true;
+        report(&group->doubtful, 0);
         group->hooks.reopened(group->userdata);
-        group->finishing = false;
 }
 
 static int on_reopen_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
@@ -147,12 +143,21 @@ static bool store_is_suspect(int error, bool committing) {
         return error < 0 && error != -ENOSPC && (committing || error != -ENOMEM);
 }
 
+static void set_urgent(CommitGroup *group, bool urgent) {
+        if (group->urgent == urgent)
+                return;
+        group->urgent = urgent;
+        (void) sd_event_source_set_priority(group->commit_source,
+                                            urgent ? SD_EVENT_PRIORITY_IMPORTANT : PRIORITY_COMMIT);
+}
+
 static void finish_group(CommitGroup *group) {
         int error = group->lost;
         bool committing = error == 0 && group->store && store_group_open(group->store);
 
         group->lost = 0;
         (void) sd_event_source_set_enabled(group->commit_source, SD_EVENT_OFF);
+        set_urgent(group, false);
         if (committing) {
                 error = store_group_commit(group->store);
                 if (error >= 0)
@@ -162,7 +167,16 @@ static void finish_group(CommitGroup *group) {
         if (group->store && store_is_suspect(error, committing))
                 fail_group(group, error);
         else
-                report(group, &group->open, error);
+                report(&group->open, error);
+}
+
+/* Asked in every turn of the loop that begins with an open group. */
+static int on_prepare(_unused_ sd_event_source *source, void *userdata) {
+        CommitGroup *group = userdata;
+
+        if (time_now_monotonic() >= group->opened_at + COMMIT_OPEN_USEC_MAX)
+                set_urgent(group, true);
+        return 0;
 }
 
 static int on_commit(_unused_ sd_event_source *source, void *userdata) {
@@ -188,11 +202,12 @@ static int apply(CommitGroup *group, Write *write) {
 
 void commit_group_add(CommitGroup *group, Write *write) {
         write->result = apply(group, write);
+        if (group->open.count == 0)
+                group->opened_at = time_now_monotonic();
         list_add(&group->open, write);
         (void) sd_event_source_set_enabled(group->commit_source, SD_EVENT_ONESHOT);
-
-        if (group->open.count >= COMMIT_GROUP_MAX && !group->finishing)
-                finish_group(group);
+        if (group->open.count >= COMMIT_GROUP_MAX)
+                set_urgent(group, true);
 }
 
 Store *commit_group_store(CommitGroup *group) {
@@ -222,6 +237,7 @@ int commit_group_new(CommitGroup **ret, sd_event *event, const char *path, const
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(group->commit_source, "commit");
+        (void) sd_event_source_set_prepare(group->commit_source, on_prepare);
         (void) sd_event_source_set_priority(group->commit_source, PRIORITY_COMMIT);
         (void) sd_event_source_set_enabled(group->commit_source, SD_EVENT_OFF);
         r = sd_event_add_time_relative(event, &group->reopen_timer, CLOCK_MONOTONIC, 0, 0, on_reopen_timer, group);
@@ -241,7 +257,7 @@ CommitGroup *commit_group_free(CommitGroup *group) {
 
         while (group->open.first)
                 finish_group(group);
-        report(group, &group->doubtful, -ECANCELED);
+        report(&group->doubtful, -ECANCELED);
         (void) sd_event_source_disable_unref(group->reopen_timer);
         (void) sd_event_source_disable_unref(group->commit_source);
         (void) store_free(group->store);

@@ -2,8 +2,8 @@
  *
  * A write is applied at once, in the open transaction and in a savepoint of its own; its `done` is told after the
  * commit. The commit runs when the loop has nothing else at hand, never by a timer: one writer alone waits for one
- * fsync and nothing more, and what arrives during an fsync shares the next. A group that reaches COMMIT_GROUP_MAX is
- * committed on the spot, so that a stream of work cannot hold it open.
+ * fsync and nothing more, and what arrives during an fsync shares the next. A group that has COMMIT_GROUP_MAX writes, or
+ * has been open for COMMIT_OPEN_USEC_MAX, goes before everything else: a stream of work cannot hold it open.
  *
  * A commit that fails for lack of space fails its writes and nothing else: nothing of them is in the file.
  *
@@ -20,6 +20,7 @@
 #include "store.h"
 
 #define COMMIT_GROUP_MAX 1024
+#define COMMIT_OPEN_USEC_MAX (5 * USEC_PER_MSEC)
 
 typedef struct CommitGroup CommitGroup;
 typedef struct Write Write;
@@ -58,7 +59,7 @@ int commit_group_new(CommitGroup **ret, sd_event *event, const char *path, const
 CommitGroup *commit_group_free(CommitGroup *group);  /* commits what is open */
 DEFINE_CLEANUP(CommitGroup *, commit_group_free);
 
-/* Never fails: errors go to `done`, later, never from here unless the group is full. */
+/* Never fails: errors go to `done`, later, never from here. */
 void commit_group_add(CommitGroup *group, Write *write);
 
 /* The store, for reading; reads see the writes of the open group. NULL while it is closed after a failure. */

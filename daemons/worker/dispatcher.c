@@ -27,7 +27,8 @@ struct Dispatcher {
         AttemptRun *runs;           /* under way */
         size_t n_runs;
         int64_t waiting;
-        bool waiting_held;          /* waiting jobs keep the daemon from exiting */
+        bool waiting_held;          /* waiting jobs, or a pause, keep the daemon from exiting */
+        bool blocked;               /* nothing of what waits can be started: its provider has no key */
         bool paused, quiesced, held_back, stall_for_test;
         bool backing_off;           /* until the retry timer */
         usec_t progress_at;         /* monotonic: when something was last started or ended */
@@ -60,7 +61,7 @@ static void back_off(Dispatcher *dispatcher) {
 }
 
 static void update_hold(Dispatcher *dispatcher) {
-        bool hold = dispatcher->waiting > 0 && !dispatcher->quiesced;
+        bool hold = (dispatcher->waiting > 0 || dispatcher->paused) && !dispatcher->quiesced;
 
         if (hold == dispatcher->waiting_held)
                 return;
@@ -230,9 +231,8 @@ static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
 
 static ProviderSlot *find_slot(Dispatcher *dispatcher, const WaitingJob *waiting) {
         const ModelConf *model = settings_find_model(settings_of(dispatcher), waiting->model);
-        ProviderSlot *slot = model ? provider_table_find(dispatcher->manager->providers, model->provider) : NULL;
 
-        return slot && provider_has_key(slot->provider) ? slot : NULL;
+        return model ? provider_table_find(dispatcher->manager->providers, model->provider) : NULL;
 }
 
 static int start_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
@@ -242,7 +242,8 @@ static int start_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
 
         if (!slot)
                 return reject_job(dispatcher, waiting);
-        if (slot->running >= slot->concurrency)
+        /* A key that has gone missing comes back with the operator's next reload: until then its jobs wait. */
+        if (!provider_has_key(slot->provider) || slot->running >= slot->concurrency)
                 return 0;
 
         r = attempt_run_new(&run, dispatcher->manager, slot, waiting->id, dispatcher->lease, &run_hooks, dispatcher);
@@ -272,6 +273,8 @@ static int on_wake(_unused_ sd_event_source *source, void *userdata) {
                         (void) log_error_errno(n, "the queue can't be read");
                         back_off(dispatcher);
                 }
+                if (n == 0)
+                        dispatcher->blocked = dispatcher->n_runs == 0;
                 if (n <= 0)
                         return 0;
                 for (int i = 0; i < n && may_start(dispatcher); i++) {
@@ -357,6 +360,7 @@ int dispatcher_recover(Dispatcher *dispatcher) {
 void dispatcher_set_paused(Dispatcher *dispatcher, bool paused) {
         dispatcher->paused = paused;
         dispatcher->progress_at = time_now_monotonic();
+        update_hold(dispatcher);
         dispatcher_look(dispatcher);
         service_status_changed(dispatcher->manager->service);
 }
@@ -394,14 +398,13 @@ void dispatcher_resume(Dispatcher *dispatcher) {
 
 bool dispatcher_stalled(const Dispatcher *dispatcher) {
         usec_t stall = settings_of(dispatcher)->worker.stall_timeout, now = time_now_monotonic();
-        bool room = dispatcher->n_runs < (size_t) settings_of(dispatcher)->worker.concurrency;
 
-        if (dispatcher->waiting > 0 && room && dispatcher->n_runs == 0 && !dispatcher->paused &&
-            !dispatcher->quiesced && !dispatcher->held_back && now > dispatcher->progress_at + stall)
+        if (dispatcher->paused || dispatcher->quiesced || dispatcher->held_back)
+                return false;
+        if (dispatcher->waiting > 0 && dispatcher->n_runs == 0 && !dispatcher->blocked && now > dispatcher->progress_at + stall)
                 return true;
-
         for (const AttemptRun *run = dispatcher->runs; run; run = run->next)
-                if (run->state != ATTEMPT_RUN_UNSAVED && run->deadline > 0 && now > run->deadline + stall)
+                if (run->deadline > 0 && now > run->deadline + stall)
                         return true;
         return false;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatcher.h"
@@ -21,7 +22,7 @@
 #define STATE_CURRENT "current"
 #define DATABASE_NAME "atelier.db"
 #define HELPER_THREADS 4               /* drawing, and one that syncs */
-#define CONNECTIONS_PER_HOST_MAX 64
+#define CONNECTIONS_PER_HOST_MAX 1024  /* what providers.concurrency allows; the dispatcher keeps to that */
 
 static const AccessRule worker_access[] = {
         ACCESS_DAEMON,
@@ -155,6 +156,7 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
                 return r;
         (void) provider_table_unref(manager->providers);
         manager->providers = providers;
+        dispatcher_look(manager->dispatcher);
         return 0;
 }
 
@@ -204,15 +206,28 @@ static void on_committed(size_t writes, void *userdata) {
 
 /* ------------------------------------------------------------------ building */
 
+/* Made once, and durable by its name as well: else a power cut could take all that was ever accepted. */
+static int make_state_folder(const char *folder) {
+        _cleanup_close_ int fd = -1;
+
+        fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (mkdirat(fd, STATE_CURRENT, 0700) < 0)
+                return errno == EEXIST ? 0 : -errno;
+        return file_sync_folder(fd);
+}
+
 static int open_state(Manager *manager, int *ret_fd) {
         const char *folder = getenv("STATE_DIRECTORY") ?: STATE_DIRECTORY_DEFAULT;
-        int fd;
+        int fd, r;
 
         manager->state_folder = text_format("%s/" STATE_CURRENT, folder);
         if (!manager->state_folder)
                 return -ENOMEM;
-        if (mkdir(manager->state_folder, 0700) < 0 && errno != EEXIST)
-                return log_error_errno(-errno, "the state folder %s can't be made", manager->state_folder);
+        r = make_state_folder(folder);
+        if (r < 0)
+                return log_error_errno(r, "the state folder %s can't be made", manager->state_folder);
         fd = open(manager->state_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return log_error_errno(-errno, "the state folder %s can't be opened", manager->state_folder);
@@ -296,7 +311,7 @@ int manager_new(Manager **ret, Service *service) {
         _cleanup_(manager_freep) Manager *manager = NULL;
         int r;
 
-        /* Threads allocate little: one arena, and memory goes back to the kernel after a burst. */
+        /* Threads allocate little: two arenas do, and memory goes back to the kernel after a burst. */
         (void) mallopt(M_ARENA_MAX, 2);
         (void) mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 

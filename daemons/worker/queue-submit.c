@@ -179,6 +179,11 @@ int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const 
 
         if (!id_valid(request_id))
                 return varlink_call_invalid_parameter(call, "request_id");
+        /* What this process accepted now nobody would start: the caller asks again and reaches the next one. */
+        if (service_stopping(queue->manager->service)) {
+                varlink_call_abandon(call);
+                return 0;
+        }
         r = check_submission(queue, call, request, &model);
         if (r != 0)
                 return MIN(r, 0);

@@ -96,13 +96,13 @@ int store_submit(Store *store, Job *job) {
 typedef struct AttemptStart {
         const char *id, *provider, *lease;
         usec_t now;
-        int64_t number;
+        Job *job;
 } AttemptStart;
 
 static int do_start_attempt(Store *store, void *userdata) {
         AttemptStart *start = userdata;
         sqlite3_stmt *statement;
-        int64_t sequence;
+        int64_t sequence, number;
         int r;
 
         r = prepare(store, STATEMENT_START_JOB, &statement);
@@ -121,17 +121,20 @@ static int do_start_attempt(Store *store, void *userdata) {
         (void) sqlite3_bind_int64(statement, 1, sequence);
         bind_text(statement, 2, start->provider);
         bind_time(statement, 3, start->now);
-        return step_integer(store, statement, &start->number);
+        r = step_integer(store, statement, &number);
+        return r != 0 ? r : store_get(store, start->id, &start->job);
 }
 
 int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
-                        int64_t *ret_number) {
-        AttemptStart start = { id, provider, lease, now, 0 };
+                        Job **ret) {
+        AttemptStart start = { id, provider, lease, now, NULL };
         int r;
 
         r = run_in_savepoint(store, do_start_attempt, &start);
         if (r == 0)
-                *ret_number = start.number;
+                *ret = start.job;
+        else
+                (void) job_free(start.job);
         return r;
 }
 

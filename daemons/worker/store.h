@@ -23,7 +23,7 @@ enum {
         STORE_WRONG_STATE,     /* the job is not in the state that the operation needs */
 };
 
-/* Opens or creates NAME in the folder, brings its schema to the current version, checks it. */
+/* Opens or creates the database, brings its schema to the current version, checks it. */
 int store_open(Store **ret, const char *path);
 Store *store_free(Store *store);
 DEFINE_CLEANUP(Store *, store_free);
@@ -37,9 +37,9 @@ bool store_group_open(const Store *store);
 /* Stores a queued job and sets job->sequence. STORE_EXISTS. */
 int store_submit(Store *store, Job *job);
 
-/* queued → in_progress, leased to `lease`, with a new attempt; its number is returned. STORE_WRONG_STATE. */
+/* queued → in_progress, leased to `lease`, with a new attempt, which is the last of *ret. STORE_WRONG_STATE. */
 int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
-                        int64_t *ret_number);
+                        Job **ret);
 
 /* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again. Images,
  * usage, reply and failure are taken from `job`, the attempt's facts from its last attempt. STORE_WRONG_STATE: that

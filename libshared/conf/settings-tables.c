@@ -33,7 +33,7 @@ static const ConfSetting provider_settings[] = {
                   "wins." },
         { "connect_timeout", CONF_DURATION, FIELD(ProviderConf, connect_timeout),
           RANGE(USEC_PER_MSEC, 5 * USEC_PER_MINUTE), .fallback = "5s",
-          .help = "How long connecting may take; an attempt that ends here was not sent and is made again." },
+          .help = "How long connecting may take; an attempt that ends here was not sent and costs nothing." },
         { "timeout", CONF_DURATION, FIELD(ProviderConf, timeout), RANGE(USEC_PER_MSEC, USEC_PER_HOUR),
           .fallback = "5min", .help = "How long one attempt may take." },
         { "retry_unknown", CONF_BOOL, FIELD(ProviderConf, retry_unknown), .fallback = "false",
@@ -114,11 +114,11 @@ static const ConfSetting common_settings[] = {
 #define TIMEOUT_MIN ((int64_t) USEC_PER_MSEC)
 #define IDLE_HELP "Exit after so long without work; the sockets stay and start the daemon again."
 #define DRAIN_HELP "How long work in progress may take when the daemon is stopped."
-#define LIFETIME_SETTINGS(type) \
+#define LIFETIME_SETTINGS(type, drain) \
         { "idle_timeout", CONF_DURATION, FIELD(type, idle_timeout), RANGE(TIMEOUT_MIN, 365 * (int64_t) USEC_PER_DAY), \
           .fallback = "60s", .help = IDLE_HELP }, \
         { "drain_timeout", CONF_DURATION, FIELD(type, drain_timeout), RANGE(TIMEOUT_MIN, (int64_t) USEC_PER_HOUR), \
-          .fallback = "30s", .help = DRAIN_HELP }
+          .fallback = drain, .help = DRAIN_HELP }
 
 static const ConfSetting api_settings[] = {
         { "public_url", CONF_URL, FIELD(ApiSettings, public_url),
@@ -133,7 +133,7 @@ static const ConfSetting api_settings[] = {
           .help = "A client connection that sends or takes nothing for so long is closed. Takes effect at the next start." },
         { "worker_connections_max", CONF_INTEGER, FIELD(ApiSettings, worker_connections_max), RANGE(1, 4096), .fallback = "960",
           .help = "Connections to the worker at a time, one call each. Takes effect at the next start." },
-        LIFETIME_SETTINGS(ApiSettings),
+        LIFETIME_SETTINGS(ApiSettings, "30s"),
         {},
 };
 
@@ -156,12 +156,13 @@ static const ConfSetting worker_settings[] = {
           .fallback = "256M", .help = "With less space free, new jobs are refused and the health is degraded." },
         { "default_model", CONF_STRING, FIELD(WorkerSettings, default_model), RANGE(1, 128),
           .help = "Model of requests that name none; the first usable one while unset." },
-        LIFETIME_SETTINGS(WorkerSettings),
+        /* Longer than an attempt may take: what is paid for is waited for. */
+        LIFETIME_SETTINGS(WorkerSettings, "6min"),
         {},
 };
 
-static const ConfSetting scheduler_settings[] = { LIFETIME_SETTINGS(SchedulerSettings), {} };
-static const ConfSetting alerter_settings[] = { LIFETIME_SETTINGS(AlerterSettings), {} };
+static const ConfSetting scheduler_settings[] = { LIFETIME_SETTINGS(SchedulerSettings, "30s"), {} };
+static const ConfSetting alerter_settings[] = { LIFETIME_SETTINGS(AlerterSettings, "30s"), {} };
 
 const ConfTable common_table = { NULL, common_settings, sizeof(CommonSettings) };
 const ConfTable api_table = { "api", api_settings, sizeof(ApiSettings) };

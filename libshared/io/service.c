@@ -23,6 +23,7 @@
 #define STATUS_INTERVAL_USEC USEC_PER_SEC
 #define IDLE_ACCURACY_USEC USEC_PER_MSEC  /* idle timeouts of a few ms are kept, too */
 #define SOCKETS_MAX 32
+#define STOP_GRACE_USEC (15 * USEC_PER_SEC)  /* from the end of the drain to the exit */
 
 typedef enum ServiceState {
         SERVICE_STARTING,
@@ -223,6 +224,8 @@ static void drain(Service *service) {
         if (service->kind->quiesce)
                 service->kind->quiesce(service->userdata);
 
+        /* systemd waits as long as we do, whatever TimeoutStopSec= says. */
+        (void) sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long) (timeout + STOP_GRACE_USEC));
         (void) sd_event_source_set_time_relative(service->drain_timer, timeout);
         (void) sd_event_source_set_enabled(service->drain_timer, SD_EVENT_ONESHOT);
         schedule_drain_turn(service);

@@ -2,9 +2,9 @@
 # What a full and a failing disk do to a submission, and how many submissions share one write to a good one.
 deadline=60
 source "$CHECKOUT/tests/system/rig/requests.sh"
+source "$CHECKOUT/tests/system/rig/sync-fault.sh"
 
 STATE=/var/lib/atelier
-FAULT=/var/lib/sync-fault
 SYNC_DELAY_MS=5
 SUBMITTERS=64
 SUBMISSIONS=3200
@@ -106,24 +106,6 @@ nothing_waits() {
 }
 
 # ------------------------------------------------------------------ a failing disk
-
-# The worker with tests/fakes/sync-fault.c in front of its C library.
-install_sync_fault() {
-    cc -shared -fPIC -O1 -o /usr/local/lib/sync-fault.so "$CHECKOUT/tests/fakes/sync-fault.c"
-    systemctl stop 'atelier*'
-    install -d -o atelier-worker -m 0700 $FAULT
-    install -o atelier-worker /dev/null $FAULT/count
-    rm -f $FAULT/fail $FAULT/delay
-    mkdir -p /run/systemd/system/atelier-worker.service.d
-    cat >/run/systemd/system/atelier-worker.service.d/50-sync-fault.conf <<END
-[Service]
-Environment=LD_PRELOAD=/usr/local/lib/sync-fault.so SYNC_FAULT=$FAULT
-Environment=ASAN_OPTIONS=verify_asan_link_order=0
-ReadWritePaths=$FAULT
-END
-    systemctl daemon-reload
-    systemctl start atelier.target
-}
 
 syncs() {
     stat --format=%s $FAULT/count

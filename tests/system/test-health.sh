@@ -24,7 +24,7 @@ assert_degraded() {
     health
     assert_eq 503 "$STATUS" "$(cat "$SCRATCH/body")"
     assert_eq degraded "$(answer body.status)"
-    assert_eq "$1" "$(answer 'Object.entries(body.checks).filter(([, { status }]) => status !== "ok").map(([name]) => name).join(" ")')"
+    assert_eq "$1" "$(answer 'Object.keys(body.checks).filter((name) => body.checks[name].status !== "ok").join(" ")')"
     assert_match "$2" "$(answer "body.checks['$1'].error")"
 }
 
@@ -39,12 +39,13 @@ start_fake() {
     FAKE=$!
     wait_until 10 grep -qx $FAKE_PORT "$SCRATCH/fake"
     install -m 0600 <(echo sk-test) /etc/credstore/openai-api-key
-    configure "trust_loopback = true; providers = ( { name = \"openai\"; base_url = \"http://127.0.0.1:$FAKE_PORT/v1\"; } );"
+    configure "trust_loopback = true;
+        providers = ( { name = \"openai\"; base_url = \"http://127.0.0.1:$FAKE_PORT/v1\"; } );"
 }
 
 stop_fake() {
-    kill $FAKE
-    wait $FAKE || (($? == 143))
+    kill "$FAKE"
+    wait "$FAKE" || (($? == 143))
 }
 
 test_all_is_well() {
@@ -53,7 +54,7 @@ test_all_is_well() {
     assert_healthy sandbox cache storage
     now=$(date +%s)
     assert_eq true "$(answer "Math.abs(body.timestamp - $now) < 5")"
-    assert_eq true "$(answer 'Object.values(body.checks).every(({ latency_ms }) => latency_ms >= 0 && latency_ms < 1000)')"
+    assert_eq true "$(answer 'Object.values(body.checks).every((check) => check.latency_ms >= 0)')"
 }
 
 test_provider_that_answers_is_well() {
@@ -98,6 +99,7 @@ test_storage_that_can_not_be_written_is_named_and_heals() {
 test_store_that_fails_is_named_and_heals() {
     install_sync_fault
     configure ''
+    draw 'the first'
     assert_healthy sandbox cache storage
     touch $FAULT/fail
     request --json '{"prompt": "in doubt", "size": "64x64"}' "$ATELIER/v1/images/generations" &

@@ -47,7 +47,8 @@ machine_test_after_boot_only_sockets_remain() {
     machine boot
     wait_until 20 machine in sh -c 'test "$(systemctl is-active atelier-worker atelier-alerter | sort -u)" = inactive'
     assert_eq '' "$(machine in systemctl list-units --plain --no-legend --state=active 'atelier*.service')"
-    assert_eq ${#SOCKETS[@]} "$(machine in systemctl list-units --plain --no-legend --state=active 'atelier*.socket' | wc -l)"
+    assert_eq ${#SOCKETS[@]} \
+        "$(machine in systemctl list-units --plain --no-legend --state=active 'atelier*.socket' | wc -l)"
     assert_eq 2 "$(machine in journalctl --boot --unit=atelier-worker --unit=atelier-alerter --output=cat |
         grep -c ': Deactivated successfully')"
 }
@@ -78,7 +79,8 @@ test_every_daemon_wakes_for_its_own_socket() {
 
 test_work_in_progress_keeps_the_worker() {
     configure 'worker = { idle_timeout = "20ms"; }; providers = ( { name = "sandbox"; delay = "1500ms"; } );'
-    request --header 'Prefer: respond-async' --json '{"prompt": "slow", "size": "64x64"}' "$ATELIER/v1/images/generations"
+    request --header 'Prefer: respond-async' --json '{"prompt": "slow", "size": "64x64"}' \
+        "$ATELIER/v1/images/generations"
     assert_eq 202 "$STATUS"
     wait_until 20 unit_is atelier-worker inactive
     assert_eq 1 "$(exits atelier-worker)"
@@ -96,6 +98,39 @@ test_open_connection_keeps_the_api() {
     unit_is atelier-api active
     exec 7>&-
     wait_until 10 unit_is atelier-api inactive
+}
+
+# code_of PROMPT: the status of a synchronous request for that picture.
+code_of() {
+    curl --silent --max-time 30 --output /dev/null --write-out '%{http_code}' \
+        --json "{\"prompt\": \"$1\", \"size\": \"64x64\"}" "$ATELIER/v1/images/generations"
+}
+
+# The api has connections to the worker from before: what it sends there while the worker finishes its last work is
+# for the next worker, and its client need not know.
+test_request_to_a_worker_that_is_leaving_is_served_by_the_next() {
+    configure 'providers = ( { name = "sandbox"; delay = "1s"; } );'
+    code_of 'opens one connection' >"$SCRATCH/1" &
+    code_of 'opens another' >"$SCRATCH/2" &
+    wait
+    code_of 'in progress' >"$SCRATCH/3" &
+    wait_until 10 eval 'curl --silent "$ATELIER/metrics" | grep -qx "genai_active_generations 1"'
+    systemctl stop --no-block atelier-worker.service
+    assert_eq 200 "$(code_of 'too late')"
+    wait
+    assert_eq '200 200 200' "$(paste --delimiters=' ' "$SCRATCH"/{1,2,3})"
+    assert_eq '' "$(journal --unit=atelier-worker --output=cat --grep='gave up|was in progress')"
+}
+
+test_stop_that_gives_up_on_work_ends_well() {
+    configure 'worker = { drain_timeout = "200ms"; }; providers = ( { name = "sandbox"; delay = "2s"; } );'
+    code_of 'given up' >"$SCRATCH/code" &
+    wait_until 10 eval 'curl --silent "$ATELIER/metrics" | grep -qx "genai_active_generations 1"'
+    systemctl --quiet stop atelier-worker.service
+    assert_match 'gave up on [0-9]+ pieces of work' "$(journal --unit=atelier-worker --output=cat)"
+    assert_eq '' "$(journal --unit=atelier-worker --output=cat --grep='Failed with result')"
+    wait
+    assert_eq 200 "$(<"$SCRATCH/code")" 'the next worker did not take it up'
 }
 
 test_no_request_is_lost_to_an_exit() {

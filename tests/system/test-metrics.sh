@@ -150,7 +150,8 @@ test_never_start_a_worker() {
 
 test_show_a_generation_while_it_is_active() {
     configure 'providers = ( { name = "sandbox"; delay = "2s"; } );'
-    request --header 'Prefer: respond-async' --json '{"prompt": "slow", "size": "64x64"}' "$ATELIER/v1/images/generations"
+    request --header 'Prefer: respond-async' --json '{"prompt": "slow", "size": "64x64"}' \
+        "$ATELIER/v1/images/generations"
     wait_until 5 series_is genai_active_generations 'genai_active_generations 1'
     wait_until 10 series_is genai_active_generations 'genai_active_generations 0'
     assert_eq 'genai_attempts_total{provider="sandbox",outcome="completed"} 1' "$(series genai_attempts_total)"

@@ -111,9 +111,9 @@ static int status_of(Fixture *fixture, unsigned number) {
 }
 
 static int start(Fixture *fixture, unsigned number) {
-        int64_t attempt = 0;
+        _cleanup_(job_freep) Job *job = NULL;
 
-        return store_start_attempt(fixture->store, id_of(number), "box", LEASE, 2000, &attempt);
+        return store_start_attempt(fixture->store, id_of(number), "box", LEASE, 2000, &job);
 }
 
 static void add_image(Job *job, const char *sha256) {

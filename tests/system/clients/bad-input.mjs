@@ -76,14 +76,16 @@ for (const value of [7, true, ['x'], { text: 'x' }])
 field('no prompt', { prompt: undefined }, 'prompt', 'missing_required_parameter');
 field('prompt is null', { prompt: null }, 'prompt', 'missing_required_parameter');
 field('prompt is empty', { prompt: '' }, 'prompt', 'string_below_min_length');
-field('prompt is one character too long', { prompt: 'x'.repeat(PROMPT_CHARS_MAX + 1) }, 'prompt', 'string_above_max_length');
-field('prompt is one é too long', { prompt: 'é'.repeat(PROMPT_CHARS_MAX + 1) }, 'prompt', 'string_above_max_length');
+for (const character of ['x', 'é'])
+  field(`prompt is one ${character} too long`, { prompt: character.repeat(PROMPT_CHARS_MAX + 1) }, 'prompt',
+    'string_above_max_length');
 field('model is a number', { model: 3 }, 'model', 'invalid_type');
 field('model is unknown', { model: 'dall-e-9' }, 'model', 'model_not_found', 404);
 field('model is empty', { model: '' }, 'model', 'model_not_found', 404);
 field('model has no key here', { model: 'gpt-image-2', size: '1024x1024' }, 'model', 'model_not_found', 404);
 field('size is a number', { size: 64 }, 'size', 'invalid_type');
-for (const size of ['', 'big', '64', '64x', 'x64', '64X64', '64x64 ', '064x64', '-64x64', '63x64', '2049x64', '99999x99999'])
+for (const size of ['', 'big', '64', '64x', 'x64', '64X64', '64x64 ', '064x64', '-64x64', '63x64', '2049x64',
+  '99999x99999'])
   field(`size is "${size}"`, { size }, 'size', 'invalid_value');
 field('size is too oblong', { size: '2048x63' }, 'size', 'invalid_value');
 field('quality is unknown', { quality: 'ultra' }, 'quality', 'invalid_value');
@@ -145,10 +147,12 @@ for (const host of ['evil.example', 'evil.example:8080', 'localhost.evil.example
   '[2001:db8::1]', 'localhost:x', '', 'localhost@evil.example'])
   request(`Host "${host}"`, ['GET /health/live HTTP/1.1', `Host: ${host}`], 421, 'unknown_host');
 request('two Hosts', ['GET /health/live HTTP/1.1', 'Host: localhost', 'Host: localhost'], 400, 'invalid_head');
-request('two lengths', [POST, 'Host: localhost', JSON_TYPE, 'Content-Length: 0', 'Content-Length: 5'], 400, 'invalid_head');
-request('length and chunks', [POST, 'Host: localhost', JSON_TYPE, 'Content-Length: 5', 'Transfer-Encoding: chunked'], 400,
-  'invalid_head');
-request('an unknown coding', [POST, 'Host: localhost', JSON_TYPE, 'Transfer-Encoding: gzip, chunked'], 400, 'invalid_head');
+for (const [name, ...fields] of [
+  ['two lengths', 'Content-Length: 0', 'Content-Length: 5'],
+  ['length and chunks', 'Content-Length: 5', 'Transfer-Encoding: chunked'],
+  ['an unknown coding', 'Transfer-Encoding: gzip, chunked'],
+])
+  request(name, [POST, 'Host: localhost', JSON_TYPE, ...fields], 400, 'invalid_head');
 request('a blank before a colon', ['GET /health/live HTTP/1.1', 'Host: localhost', 'X-Y : z'], 400, 'invalid_head');
 request('a percent that is none', 'GET /v1/models/%zz', 400, 'invalid_target');
 request('a NUL in the path', 'GET /v1/models/a%00b', 400, 'invalid_target');

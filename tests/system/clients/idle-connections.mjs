@@ -10,7 +10,9 @@ const PORT = 8080;
 const REQUEST = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 const count = Number(process.argv[2]);
-const addresses = process.argv.slice(3).map((address) => (address[0] === '/' ? { path: address } : { host: address, port: PORT }));
+const addresses = process.argv
+  .slice(3)
+  .map((address) => (address[0] === '/' ? { path: address } : { host: address, port: PORT }));
 const connections = [];
 
 async function openSome() {

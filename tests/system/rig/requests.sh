@@ -7,8 +7,8 @@
 ATELIER=http://127.0.0.1:8080
 REQUEST_SECONDS_MAX=30
 
-# configure TEXT: what a file in atelier.conf.d adds. The services are stopped, and the next request starts them with it.
-# From here on journal() shows what comes after.
+# configure TEXT: what a file in atelier.conf.d adds. The services are stopped, and the next request starts them with
+# it. From here on journal() shows what comes after.
 configure() {
     printf '%s\n' "$1" >/etc/atelier/atelier.conf.d/50-test.conf
     systemctl --quiet stop 'atelier-*.service'

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# sync-fault.sh: the worker with tests/fakes/sync-fault.c in front of its C library. Sourced by those tests that want it.
+# sync-fault.sh: the worker with tests/fakes/sync-fault.c in front of its C library. Sourced by the tests that want it.
 
 FAULT=/var/lib/sync-fault
 
