@@ -169,7 +169,7 @@ static unsigned connections_max(const ApiManager *manager) {
         room = ((int64_t) limit.rlim_cur - settings->worker_connections_max - FDS_OTHER) /
                (int64_t) MAX(n, (size_t) 1);
         if (room < wanted)
-                log_warning("LimitNOFILE= has room for only %lld of %lld connections to each socket",
+                log_debug("LimitNOFILE= has room for only %lld of %lld connections to each socket",
                             (long long) MAX(room, (int64_t) 1), (long long) wanted);
         return room < wanted ? (unsigned) MAX(room, (int64_t) 1) : (unsigned) wanted;
 }
