@@ -45,7 +45,14 @@ static bool peer_in_group(int fd, gid_t group) {
         return false;
 }
 
-static bool peer_is_member(int fd, gid_t group) {
+static bool is_daemon(const ClientRules *rules, uid_t uid) {
+        for (size_t i = 0; i < rules->n_daemons; i++)
+                if (rules->daemons[i] == uid)
+                        return true;
+        return false;
+}
+
+static bool peer_is_member(int fd, const ClientRules *rules) {
         struct ucred peer;
         socklen_t size = sizeof(peer);
 
@@ -53,12 +60,14 @@ static bool peer_is_member(int fd, gid_t group) {
                 return false;
         if (peer.uid == 0)
                 return true;
-        return group != CLIENT_GROUP_NONE && (peer.gid == group || peer_in_group(fd, group));
+        if (rules->group == CLIENT_GROUP_NONE || is_daemon(rules, peer.uid))
+                return false;
+        return peer.gid == rules->group || peer_in_group(fd, rules->group);
 }
 
-ClientOrigin client_origin(const struct sockaddr *address, int fd, gid_t group) {
+ClientOrigin client_origin(const struct sockaddr *address, int fd, const ClientRules *rules) {
         if (!address || address->sa_family == AF_UNIX)
-                return peer_is_member(fd, group) ? CLIENT_MEMBER : CLIENT_LOOPBACK;
+                return peer_is_member(fd, rules) ? CLIENT_MEMBER : CLIENT_LOOPBACK;
         return address_is_loopback(address) ? CLIENT_LOOPBACK : CLIENT_REFUSED;
 }
 

@@ -17,10 +17,19 @@ typedef enum ClientOrigin {
 } ClientOrigin;
 
 #define CLIENT_GROUP_NONE ((gid_t) -1)
+#define CLIENT_DAEMONS_MAX 4
+
+/* Who is a member: root, and whoever is in `group` but the users of daemons, who are there to open sockets and not to
+ * spend. */
+typedef struct ClientRules {
+        gid_t group;
+        uid_t daemons[CLIENT_DAEMONS_MAX];
+        size_t n_daemons;
+} ClientRules;
 
 /* Where a connection comes from. address may be NULL (unnamed Unix socket). On a Unix socket the kernel says who the
- * peer is; `group` makes a member. */
-ClientOrigin client_origin(const struct sockaddr *address, int fd, gid_t group);
+ * peer is. */
+ClientOrigin client_origin(const struct sockaddr *address, int fd, const ClientRules *rules);
 
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104. */
 bool address_is_loopback(const struct sockaddr *address);

@@ -191,7 +191,7 @@ static HttpConnection *connection_new(HttpListener *listener, struct MHD_Connect
         connection->mhd = mhd;
         connection->fd = fd->connect_fd;
         connection->origin =
-                client_origin(address ? address->client_addr : NULL, connection->fd, server->limits.group);
+                client_origin(address ? address->client_addr : NULL, connection->fd, &server->limits.clients);
         connection_wait(connection);
         if (server->n_connections++ == 0)
                 server->handlers->busy(true, server->userdata);

@@ -3,6 +3,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "client-check.h"
 #include "http-request.h"
 
 #define HTTP_CONNECTION_MEMORY_BYTES 8192 /* head of a request, answer's head and buffers of one connection */
@@ -24,7 +25,7 @@ typedef struct HttpHandlers {
 typedef struct HttpLimits {
         unsigned connections_max; /* of each listening socket; further ones wait in its backlog */
         usec_t connection_timeout; /* without a byte in either direction, in whole seconds */
-        gid_t group; /* makes a client of the Unix socket a member */
+        ClientRules clients;
 } HttpLimits;
 
 /* `handlers` outlives the server. */

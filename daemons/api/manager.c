@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -174,13 +175,26 @@ static unsigned connections_max(const ApiManager *manager) {
         return room < wanted ? (unsigned) MAX(room, (int64_t) 1) : (unsigned) wanted;
 }
 
+static ClientRules client_rules(void) {
+        static const char *const daemons[] = { "atelier-api", "atelier-worker", "atelier-scheduler", "atelier-alerter" };
+        const struct group *group = getgrnam(GROUP_MEMBERS);
+        ClientRules rules = { .group = group ? group->gr_gid : CLIENT_GROUP_NONE };
+
+        for (size_t i = 0; i < ELEMENTS(daemons); i++) {
+                const struct passwd *user = getpwnam(daemons[i]);
+
+                if (user)
+                        rules.daemons[rules.n_daemons++] = user->pw_uid;
+        }
+        return rules;
+}
+
 static int add_http(ApiManager *manager) {
         const ApiSettings *settings = api_manager_settings(manager);
-        const struct group *group = getgrnam(GROUP_MEMBERS);
         const HttpLimits limits = {
                 .connections_max = connections_max(manager),
                 .connection_timeout = settings->connection_timeout,
-                .group = group ? group->gr_gid : CLIENT_GROUP_NONE,
+                .clients = client_rules(),
         };
         int r;
 

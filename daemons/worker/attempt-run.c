@@ -66,18 +66,24 @@ static int settle_end(Write *write, Store *store) {
         return r < 0 ? r : WRITE_STANDS;
 }
 
+/* What a provider says may quote the prompt, which does not belong in the journal: of a refusal only its status and
+ * code are told here. The job has the rest. */
 static void log_end(AttemptRun *run) {
         const Attempt *attempt = current_attempt(run);
         const Job *job = run->job;
-        bool good = job->status == JOB_COMPLETED;
+        _cleanup_free_ char *why = NULL;
 
-        (void) log_record(good ? LOG_INFO : LOG_WARNING, 0,
+        if (attempt->outcome == ATTEMPT_REFUSED)
+                why = text_format(": %d %s", job->failure.status, job->failure.code ?: "without a code");
+        else if (attempt->cause)
+                why = text_format(": %s", attempt->cause);
+
+        (void) log_record(job->status == JOB_COMPLETED ? LOG_INFO : LOG_WARNING, 0,
                           LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_MODEL", job->model },
                                      { "ATELIER_PROVIDER", attempt->provider },
                                      { "ATELIER_PROVIDER_REQUEST", attempt->provider_request_id }),
-                          "Job %s: attempt %lld at %s %s%s%s", job->id, (long long) attempt->number,
-                          attempt->provider, attempt_outcome_name(attempt->outcome), attempt->cause ? ": " : "",
-                          attempt->cause ?: "");
+                          "Job %s: attempt %lld at %s %s%s", job->id, (long long) attempt->number,
+                          attempt->provider, attempt_outcome_name(attempt->outcome), why ?: "");
 }
 
 static void on_end_written(Write *write, int result) {

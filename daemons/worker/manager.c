@@ -156,6 +156,7 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
                 return r;
         (void) provider_table_unref(manager->providers);
         manager->providers = providers;
+        manager->paid_history |= provider_table_is_paid(providers);
         dispatcher_look(manager->dispatcher);
         return 0;
 }
@@ -281,6 +282,25 @@ static int open_providers(Manager *manager) {
         return 0;
 }
 
+/* Whose jobs may be seen must not depend on a key that has gone missing: what was once paid for stays private. */
+static int look_for_paid_history(Manager *manager) {
+        ProviderSlot *slot;
+
+        for (size_t i = 0; (slot = provider_table_at(manager->providers, i)); i++) {
+                bool found = provider_has_key(slot->provider);
+                int r = 0;
+
+                if (!provider_is_paid(slot->provider))
+                        continue;
+                if (!found)
+                        r = store_has_attempts(commit_group_store(manager->group), provider_name(slot->provider), &found);
+                if (r < 0)
+                        return log_error_errno(r, "the job store can't be read");
+                manager->paid_history |= found;
+        }
+        return 0;
+}
+
 static int build(Manager *manager) {
         sd_event *event = service_event(manager->service);
         _cleanup_close_ int state_fd = -1;
@@ -302,9 +322,9 @@ static int build(Manager *manager) {
         if (r < 0)
                 return log_error_errno(r, "the worker can't be set up");
         r = open_providers(manager);
-        if (r < 0)
-                return r;
-        return open_store(manager);
+        if (r >= 0)
+                r = open_store(manager);
+        return r < 0 ? r : look_for_paid_history(manager);
 }
 
 int manager_new(Manager **ret, Service *service) {

@@ -29,6 +29,7 @@ typedef struct Manager {
         Queue *queue;
         Health *health;
         Metrics *metrics;
+        bool paid_history;         /* jobs of a provider that costs money are stored, or can be: not for everybody */
 } Manager;
 
 extern const ServiceKind worker_service_kind;

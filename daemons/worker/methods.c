@@ -12,11 +12,20 @@
 
 /* Until clients have keys, where they come from decides: once money can be spent, only root and group atelier on the
  * Unix socket may ask, unless trust_loopback says otherwise. */
-static bool caller_allowed(const Manager *manager, const JsonValue *parameters) {
+static bool caller_trusted(const Manager *manager, const JsonValue *parameters) {
         const char *origin = json_get_string(json_get_object(parameters, "caller"), "origin");
 
-        return text_equal(origin, "member") || !provider_table_is_paid(manager->providers) ||
-               service_settings(manager->service)->common.trust_loopback;
+        return text_equal(origin, "member") || service_settings(manager->service)->common.trust_loopback;
+}
+
+/* May it cause costs? */
+static bool caller_may_ask(const Manager *manager, const JsonValue *parameters) {
+        return caller_trusted(manager, parameters) || !provider_table_is_paid(manager->providers);
+}
+
+/* May it see and touch what is stored? */
+static bool caller_allowed(const Manager *manager, const JsonValue *parameters) {
+        return caller_trusted(manager, parameters) || !manager->paid_history;
 }
 
 #define CALLER_REFUSED_MESSAGE \
@@ -30,7 +39,7 @@ static int refuse_caller(VarlinkCall *call) {
 static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
 
-        if (!caller_allowed(manager, parameters))
+        if (!caller_may_ask(manager, parameters))
                 return refuse_caller(call);
         return queue_submit(manager->queue, call, json_get_string(parameters, "request_id"),
                             json_get_object(parameters, "request"));
@@ -102,7 +111,7 @@ static int on_list_models(VarlinkCall *call, const JsonValue *parameters, void *
         JsonValue *array = json_new_array();
         int r;
 
-        if (!caller_allowed(manager, parameters)) {
+        if (!caller_may_ask(manager, parameters)) {
                 (void) json_free(array);
                 return refuse_caller(call);
         }

@@ -73,17 +73,33 @@ static int apply_list(Write *write, Store *store) {
         return store_list(store, list->status, after, list->limit + 1, &list->jobs, &list->count);
 }
 
+/* A page ends early rather than become larger than a message may be. */
+#define LIST_BYTES_MAX (VARLINK_MESSAGE_BYTES_MAX / 2)
+#define LIST_JOB_BYTES 8192  /* of a job beside its request: images, attempts, usage */
+
+static size_t count_that_fits(const ListRequest *list) {
+        size_t count = 0, bytes = 0;
+
+        for (; count < MIN(list->count, list->limit); count++) {
+                bytes += strlen(list->jobs[count]->request) + LIST_JOB_BYTES;
+                if (count > 0 && bytes > LIST_BYTES_MAX)
+                        break;
+        }
+        return count;
+}
+
 static int reply_list(QueueRequest *request, VarlinkCall *call) {
         ListRequest *list = CONTAINER_OF(request, ListRequest, base);
         _cleanup_(json_freep) JsonValue *reply = json_new_object();
         JsonValue *array = json_new_array();
+        size_t count = count_that_fits(list);
         int r;
 
         r = json_add(reply, "jobs", array);
-        for (size_t i = 0; r >= 0 && i < MIN(list->count, list->limit); i++)
+        for (size_t i = 0; r >= 0 && i < count; i++)
                 r = json_append(array, job_to_json(list->jobs[i]));
         if (r >= 0)
-                r = json_add_bool(reply, "has_more", list->count > list->limit);
+                r = json_add_bool(reply, "has_more", list->count > count);
         return r < 0 ? varlink_call_error_errno(call, r) : varlink_call_reply(call, TAKE_PTR(reply));
 }
 

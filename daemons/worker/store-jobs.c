@@ -507,6 +507,21 @@ int store_next_orphan(Store *store, const char *lease, Job **ret) {
         return store_get(store, id, ret);
 }
 
+int store_has_attempts(Store *store, const char *provider, bool *ret) {
+        sqlite3_stmt *statement;
+        int64_t exists;
+        int r;
+
+        r = prepare(store, STATEMENT_HAS_ATTEMPTS, &statement);
+        if (r < 0)
+                return r;
+        bind_text(statement, 1, provider);
+        r = step_integer(store, statement, &exists);
+        if (r == 0)
+                *ret = exists;
+        return r;
+}
+
 int store_image_uses(Store *store, const char *sha256, ImageFormat format, int64_t *ret) {
         sqlite3_stmt *statement;
         int r;

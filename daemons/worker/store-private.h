@@ -28,6 +28,7 @@ typedef enum Statement {
         STATEMENT_LIST,
         STATEMENT_NEXT_ORPHAN,
         STATEMENT_IMAGE_USES,
+        STATEMENT_HAS_ATTEMPTS,
         STATEMENT_COUNT_WAITING,
         _STATEMENTS,
 } Statement;

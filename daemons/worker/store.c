@@ -56,6 +56,7 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "ORDER BY sequence DESC LIMIT ?3",
         [STATEMENT_NEXT_ORPHAN] =
                 "SELECT id FROM job WHERE status = 1 AND lease IS NOT ?1 ORDER BY sequence LIMIT 1",
+        [STATEMENT_HAS_ATTEMPTS] = "SELECT EXISTS (SELECT 1 FROM attempt WHERE provider = ?1)",
         [STATEMENT_IMAGE_USES] = "SELECT count(*) FROM image WHERE sha256 = ?1 AND format = ?2",
         [STATEMENT_COUNT_WAITING] = "SELECT count(*) FROM job WHERE status = 0",
 };

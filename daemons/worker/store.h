@@ -69,6 +69,9 @@ int store_list(Store *store, JobStatus status, const char *after, size_t limit, 
 /* The next job in progress that is leased to somebody else than `lease`: its holder has died. STORE_NOT_FOUND. */
 int store_next_orphan(Store *store, const char *lease, Job **ret);
 
+/* Has any attempt been made at this provider? */
+int store_has_attempts(Store *store, const char *provider, bool *ret);
+
 /* Jobs that use the image. */
 int store_image_uses(Store *store, const char *sha256, ImageFormat format, int64_t *ret);
 

@@ -131,8 +131,8 @@ static const ConfSetting api_settings[] = {
         { "connection_timeout", CONF_DURATION, FIELD(ApiSettings, connection_timeout),
           RANGE(TIMEOUT_MIN, (int64_t) USEC_PER_HOUR), .fallback = "30s",
           .help = "A client connection that sends or takes nothing for so long is closed. Takes effect at the next start." },
-        { "worker_connections_max", CONF_INTEGER, FIELD(ApiSettings, worker_connections_max), RANGE(1, 4096), .fallback = "960",
-          .help = "Connections to the worker at a time, one call each. Takes effect at the next start." },
+        { "worker_connections_max", CONF_INTEGER, FIELD(ApiSettings, worker_connections_max), RANGE(1, 1000),
+          .fallback = "960", .help = "Connections to the worker at a time, one call each. Takes effect at the next start." },
         LIFETIME_SETTINGS(ApiSettings, "30s"),
         {},
 };

@@ -52,6 +52,7 @@ struct VarlinkPool {
         const VarlinkPoolHooks *hooks;
         void *userdata;
         usec_t patience;
+        bool accepts_fds;
         sd_event_source *defer_source, *sweep_source;
 
         TAILQ_HEAD(, VarlinkConnection) connections, deferred;
@@ -172,6 +173,8 @@ int varlink_pool_add(VarlinkPool *pool, int fd, VarlinkPeer *peer) {
                 return r;
         }
 
+        if (!pool->accepts_fds)
+                varlink_stream_refuse_fds(connection->stream);
         connection->peer = *peer;
         *peer = (VarlinkPeer) {};
         TAILQ_INSERT_HEAD(&pool->connections, connection, list);
@@ -458,6 +461,10 @@ VarlinkPool *varlink_pool_free(VarlinkPool *pool) {
 
 size_t varlink_pool_count(const VarlinkPool *pool) {
         return pool->n_connections;
+}
+
+void varlink_pool_accept_fds(VarlinkPool *pool) {
+        pool->accepts_fds = true;
 }
 
 void varlink_pool_set_patience(VarlinkPool *pool, usec_t patience) {

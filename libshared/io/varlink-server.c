@@ -330,6 +330,10 @@ void varlink_server_set_busy_handler(VarlinkServer *server, VarlinkBusyHandler h
         server->busy_handler = handler;
 }
 
+void varlink_server_accept_fds(VarlinkServer *server) {
+        varlink_pool_accept_fds(server->pool);
+}
+
 void varlink_server_set_patience(VarlinkServer *server, usec_t patience) {
         varlink_pool_set_patience(server->pool, patience);
 }

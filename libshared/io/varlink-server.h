@@ -49,6 +49,10 @@ DEFINE_CLEANUP(VarlinkServer *, varlink_server_free);
 
 void varlink_server_set_authorizer(VarlinkServer *server, VarlinkAuthorizer authorizer);
 void varlink_server_set_busy_handler(VarlinkServer *server, VarlinkBusyHandler handler);
+/* Without this a connection that sends descriptors is closed, and none of them is ever ours: peers that may call next to
+ * nothing could fill our table with them otherwise. For the connections that come from now on. */
+void varlink_server_accept_fds(VarlinkServer *server);
+
 void varlink_server_set_patience(VarlinkServer *server, usec_t patience);  /* VARLINK_PATIENCE_USEC is the default */
 
 /* `userdata` goes to this interface's handlers. Every method of the interface should be in `methods` (ended by {},

@@ -42,6 +42,7 @@ typedef struct FdSet {
 
 struct VarlinkStream {
         int fd;
+        bool refuses_fds;
 
         Buffer input;
         size_t begin, scanned;
@@ -203,6 +204,10 @@ static int stream_keep_fds(VarlinkStream *stream, size_t n, VarlinkFds *fds) {
         return 0;
 }
 
+void varlink_stream_refuse_fds(VarlinkStream *stream) {
+        stream->refuses_fds = true;
+}
+
 int varlink_stream_read(VarlinkStream *stream) {
         union {
                 struct cmsghdr header;
@@ -213,8 +218,8 @@ int varlink_stream_read(VarlinkStream *stream) {
         struct msghdr message = {
                 .msg_iov = &iov,
                 .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control),
+                .msg_control = stream->refuses_fds ? NULL : &control,
+                .msg_controllen = stream->refuses_fds ? 0 : sizeof(control),
         };
         ssize_t n;
         int r;

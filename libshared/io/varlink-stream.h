@@ -26,6 +26,9 @@ DEFINE_CLEANUP(VarlinkStream *, varlink_stream_free);
 
 int varlink_stream_fd(const VarlinkStream *stream);
 
+/* From now on a message that comes with descriptors is -EBADMSG, and the kernel keeps them from us. */
+void varlink_stream_refuse_fds(VarlinkStream *stream);
+
 enum {
         VARLINK_STREAM_READ = 1,   /* bytes were read: look for messages */
         VARLINK_STREAM_ENDED = 2,  /* the peer sends no more; it may still listen */

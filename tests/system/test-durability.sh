@@ -78,7 +78,7 @@ start_fake_openai() {
 
 test_a_paid_provider_is_never_asked_twice() {
     start_fake_openai
-    fake --json '{"rules": [{"act": "late=100"}]}' /_control
+    fake --json '{"rules": [{"act": "late=400"}]}' /_control
     submit_under_kills '{"model": "gpt-image-2", "size": "1024x640"}'
 
     local completed unknown

@@ -45,32 +45,57 @@ static void test_loopback_addresses(void **state) {
         assert_false(ipv6_is_loopback("fe80::1"));
 }
 
+#define UID_SOMEBODY 65534
+
 static void test_other_peers_are_refused(void **state) {
         const struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000001) };
         const struct sockaddr other = { .sa_family = AF_PACKET };
 
+        const ClientRules rules = { .group = CLIENT_GROUP_NONE };
+
         (void) state;
-        assert_int_equal(client_origin((const struct sockaddr *) &address, -1, 0), CLIENT_REFUSED);
-        assert_int_equal(client_origin(&other, -1, 0), CLIENT_REFUSED);
+        assert_int_equal(client_origin((const struct sockaddr *) &address, -1, &rules), CLIENT_REFUSED);
+        assert_int_equal(client_origin(&other, -1, &rules), CLIENT_REFUSED);
 }
 
 static void test_peer_of_a_unix_socket_is_judged_by_the_kernel(void **state) {
         const struct sockaddr_un address = { .sun_family = AF_UNIX };
         ClientOrigin expected = geteuid() == 0 ? CLIENT_MEMBER : CLIENT_LOOPBACK;
+        const ClientRules none = { .group = CLIENT_GROUP_NONE }, own = { .group = getegid() };
         int fds[2];
 
         (void) state;
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-        assert_int_equal(client_origin((const struct sockaddr *) &address, fds[0], CLIENT_GROUP_NONE), expected);
-        assert_int_equal(client_origin(NULL, fds[0], CLIENT_GROUP_NONE), expected);
-        assert_int_equal(client_origin(NULL, fds[0], getegid()), CLIENT_MEMBER);
+        assert_int_equal(client_origin((const struct sockaddr *) &address, fds[0], &none), expected);
+        assert_int_equal(client_origin(NULL, fds[0], &none), expected);
+        assert_int_equal(client_origin(NULL, fds[0], &own), CLIENT_MEMBER);
+        (void) fd_close(fds[0]);
+        (void) fd_close(fds[1]);
+}
+
+/* The kernel notes who a peer is when the pair is made. */
+static void test_daemon_in_the_group_is_no_member(void **state) {
+        const ClientRules person = { .group = getegid() };
+        const ClientRules daemon = { .group = getegid(), .daemons = { UID_SOMEBODY }, .n_daemons = 1 };
+        int fds[2];
+
+        (void) state;
+        if (geteuid() != 0)
+                skip();
+        assert_int_equal(seteuid(UID_SOMEBODY), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        assert_int_equal(seteuid(0), 0);
+        assert_int_equal(client_origin(NULL, fds[0], &person), CLIENT_MEMBER);
+        assert_int_equal(client_origin(NULL, fds[0], &daemon), CLIENT_LOOPBACK);
         (void) fd_close(fds[0]);
         (void) fd_close(fds[1]);
 }
 
 static void test_unix_peer_that_can_not_be_known_is_no_member(void **state) {
+        const ClientRules own = { .group = getegid() };
+
         (void) state;
-        assert_int_equal(client_origin(NULL, -1, getegid()), CLIENT_LOOPBACK);
+        assert_int_equal(client_origin(NULL, -1, &own), CLIENT_LOOPBACK);
 }
 
 static void test_loopback_hosts_are_ours(void **state) {
@@ -135,6 +160,7 @@ int main(void) {
                 cmocka_unit_test(test_loopback_addresses),
                 cmocka_unit_test(test_other_peers_are_refused),
                 cmocka_unit_test(test_peer_of_a_unix_socket_is_judged_by_the_kernel),
+                cmocka_unit_test(test_daemon_in_the_group_is_no_member),
                 cmocka_unit_test(test_unix_peer_that_can_not_be_known_is_no_member),
                 cmocka_unit_test(test_loopback_hosts_are_ours),
                 cmocka_unit_test(test_configured_hosts_are_ours),

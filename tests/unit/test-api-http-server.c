@@ -91,7 +91,7 @@ static int setup(void **state) {
         struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         const HttpLimits limits = { .connections_max = 100,
                                     .connection_timeout = USEC_PER_SEC,
-                                    .group = CLIENT_GROUP_NONE };
+                                    .clients = { .group = CLIENT_GROUP_NONE } };
         socklen_t size = sizeof(address);
         Fixture *fixture = calloc(1, sizeof(*fixture));
 

@@ -211,6 +211,18 @@ static void test_descriptors_in_the_middle_of_a_message_are_refused_and_closed(v
         fd_close(file);
 }
 
+static void test_descriptors_that_are_refused_never_come(void **state) {
+        Fixture *f = *state;
+        int file = file_with_text("x");
+        size_t before = count_open_fds();
+
+        varlink_stream_refuse_fds(f->stream);
+        send_with_fds(f->peer, "x", 1, &file, 1);
+        assert_int_equal(varlink_stream_read(f->stream), -EBADMSG);
+        assert_int_equal(count_open_fds(), before);
+        fd_close(file);
+}
+
 static void test_as_many_descriptors_as_allowed_pass(void **state) {
         Fixture *f = *state;
         _cleanup_(varlink_fds_close) VarlinkFds fds = {};
@@ -343,6 +355,7 @@ int main(void) {
                 test(test_descriptors_belong_to_the_message_they_came_with),
                 test(test_descriptors_wait_for_the_rest_of_their_message),
                 test(test_descriptors_in_the_middle_of_a_message_are_refused_and_closed),
+                test(test_descriptors_that_are_refused_never_come),
                 test(test_as_many_descriptors_as_allowed_pass),
                 test(test_one_descriptor_more_than_allowed_is_refused_and_all_are_closed),
                 test(test_descriptors_that_nobody_took_go_with_the_stream),

@@ -198,6 +198,14 @@ static const char *take_images(OpenaiGeneration *generation, const JsonValue *re
 }
 
 /* What the reply tells about the images; usage goes by itself. */
+#define USAGE_BYTES_MAX 4096  /* what is longer is no account of tokens */
+
+static bool is_short(const JsonValue *value) {
+        _cleanup_free_ char *text = json_format(value);
+
+        return text && strlen(text) <= USAGE_BYTES_MAX;
+}
+
 static int take_facts(JsonValue *reply, GenerationResult *result) {
         static const char *const names[] = { "background", "output_format", "size", "quality" };
         int r = 0;
@@ -209,6 +217,8 @@ static int take_facts(JsonValue *reply, GenerationResult *result) {
                 r = json_add_string(result->reply, names[i], json_get_string(reply, names[i]));
         if (json_get_object(reply, "usage"))
                 result->usage = cJSON_DetachItemFromObjectCaseSensitive(reply, "usage");
+        if (r >= 0 && result->usage && !is_short(result->usage))
+                result->usage = json_free(result->usage);
         return r;
 }
 
