@@ -24,7 +24,6 @@ bindir := $(PREFIX)/bin
 sysusersdir := $(PREFIX)/lib/sysusers.d
 tmpfilesdir := $(PREFIX)/lib/tmpfiles.d
 mandir := $(PREFIX)/share/man
-mandir := $(PREFIX)/share/man
 confdir := /etc/atelier
 
 # ------------------------------------------------------------------ flags

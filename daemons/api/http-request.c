@@ -230,10 +230,6 @@ void http_request_set_suspended(HttpRequest *request, bool suspended) {
         request->suspended = suspended;
 }
 
-bool http_request_suspended(const HttpRequest *request) {
-        return request->suspended;
-}
-
 HttpReply *http_request_reply(const HttpRequest *request) {
         return request->reply;
 }

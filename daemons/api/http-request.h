@@ -68,5 +68,4 @@ bool http_request_leaves_body_unread(const HttpRequest *request);
 int http_request_take_body(HttpRequest *request, const char *data, size_t size, size_t *held);
 
 void http_request_set_suspended(HttpRequest *request, bool suspended);
-bool http_request_suspended(const HttpRequest *request);
 HttpReply *http_request_reply(const HttpRequest *request); /* NULL: none yet */

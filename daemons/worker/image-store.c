@@ -18,7 +18,8 @@
  *    worker's loop, which counts a keep under way as a use of its hash.
  *
  * The ImageStore itself is used from several threads without a lock: descriptors are fixed, the rest is atomic. A
- * crash leaves files in tmp/ (removed at start) and final files that no job names (found by a verification). */
+ * crash leaves files in tmp/ (removed at start) and final files that no job names (they cost
+ * their space; nobody can ask for them). */
 #include "image-store.h"
 
 #include <dirent.h>

@@ -1,8 +1,8 @@
 /* Images at rest, by content: images/ab/abcd….png under the state folder.
  *
  * An image is written to images/tmp/, its bytes are checked and hashed while they are written, then it is fsynced,
- * renamed to the name that its hash gives it, and the folder is fsynced; only then is a job completed with it. Two
- * jobs with equal bytes share one file; links are counted in the database, not here. What a crash leaves in tmp/ is
+ * renamed to the name that its hash gives it, and the folder is fsynced (many at a time are renamed first and synced
+ * together); only then is a job completed with it. Two jobs with equal bytes share one file; links are counted in the database, not here. What a crash leaves in tmp/ is
  * removed at start. */
 #pragma once
 
@@ -25,7 +25,7 @@ typedef struct ImageFacts {
         uint64_t size_bytes;
 } ImageFacts;
 
-/* `state_fd` is the folder of the state (kept duplicated); images/ and images/tmp/ are made, leftovers removed. */
+/* `state_fd` is the folder of the state; images/ and images/tmp/ are made, leftovers removed. */
 int image_store_new(ImageStore **ret, int state_fd);
 ImageStore *image_store_free(ImageStore *store);
 DEFINE_CLEANUP(ImageStore *, image_store_free);

@@ -17,7 +17,7 @@ typedef struct Generation Generation;
 
 #define GENERATION_IMAGES_MAX 10
 
-/* All strings belong to the caller and must live until `done`. NULL: not given, so not sent. */
+/* All strings belong to the caller and are copied. NULL: not given, so not sent. */
 typedef struct GenerationRequest {
         const char *job_id;
         const char *model;           /* the provider's own name of it */
