@@ -41,7 +41,7 @@ pid_of() {
 
 # as_daemon DAEMON COMMAND...: runs it where that daemon lives: its mounts and its network, its user and its groups.
 as_daemon() {
-    nsenter --target "$(pid_of "$1")" --mount --net --ipc setpriv --reuid="atelier-$1" --regid="atelier-$1" \
+    nsenter --target "$(pid_of "$1")" --mount --net --ipc --root setpriv --reuid="atelier-$1" --regid="atelier-$1" \
         --init-groups --no-new-privs --bounding-set=-all --inh-caps=-all "${@:2}"
 }
 
