@@ -15,9 +15,9 @@
 #define JOB_ID_PREFIX "job_"
 
 static bool job_id_valid(const char *text) {
-        size_t n = strlen(JOB_ID_PREFIX);
+        const char *id = text_after(text, JOB_ID_PREFIX);
 
-        return strncmp(text, JOB_ID_PREFIX, n) == 0 && id_valid(text + n);
+        return id && id_valid(id);
 }
 
 static int answer_object(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
