@@ -177,21 +177,32 @@ static int on_deadline(_unused_ sd_event_source *source, _unused_ uint64_t usec,
         return 0;
 }
 
+/* From libmicrohttpd 1.0 on, what one question is answered with lasts until the next one. */
+static const struct sockaddr *client_address(struct MHD_Connection *mhd) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+        return info ? info->client_addr : NULL;
+}
+
+static int client_fd(struct MHD_Connection *mhd) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+        return info ? info->connect_fd : -EBADF;
+}
+
 static HttpConnection *connection_new(HttpListener *listener, struct MHD_Connection *mhd) {
-        const union MHD_ConnectionInfo *address = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-        const union MHD_ConnectionInfo *fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         HttpServer *server = listener->server;
         HttpConnection *connection;
+        int fd = client_fd(mhd);
 
-        connection = fd ? calloc(1, sizeof(*connection)) : NULL;
+        connection = fd >= 0 ? calloc(1, sizeof(*connection)) : NULL;
         if (!connection)
                 return NULL;
 
         connection->listener = listener;
         connection->mhd = mhd;
-        connection->fd = fd->connect_fd;
-        connection->origin =
-                client_origin(address ? address->client_addr : NULL, connection->fd, &server->limits.clients);
+        connection->fd = fd;
+        connection->origin = client_origin(client_address(mhd), fd, &server->limits.clients);
         connection_wait(connection);
         if (server->n_connections++ == 0)
                 server->handlers->busy(true, server->userdata);
