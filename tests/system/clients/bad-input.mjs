@@ -152,8 +152,9 @@ for (const [name, ...fields] of [
   ['length and chunks', 'Content-Length: 5', 'Transfer-Encoding: chunked'],
   ['an unknown coding', 'Transfer-Encoding: gzip, chunked'],
 ])
-  request(name, [POST, 'Host: localhost', JSON_TYPE, ...fields], 400, 'invalid_head');
-request('a blank before a colon', ['GET /health/live HTTP/1.1', 'Host: localhost', 'X-Y : z'], 400, 'invalid_head');
+  request(name, [POST, 'Host: localhost', JSON_TYPE, ...fields], 400, 'invalid_head', { byLibrary: true });
+request('a blank before a colon', ['GET /health/live HTTP/1.1', 'Host: localhost', 'X-Y : z'], 400, 'invalid_head',
+  { byLibrary: true });
 request('a percent that is none', 'GET /v1/models/%zz', 400, 'invalid_target');
 request('a NUL in the path', 'GET /v1/models/a%00b', 400, 'invalid_target');
 request('a path that is not UTF-8', 'GET /v1/models/%ff', 400, 'invalid_target');
@@ -164,8 +165,15 @@ for (const limit of ['0', '101', '-1', '1x', ''])
 request('a status that is none', 'GET /v1/jobs?status=done', 400, 'invalid_value', { param: 'status' });
 request('after what is no job', 'GET /v1/jobs?after=x', 400, 'invalid_value', { param: 'after' });
 
+// libmicrohttpd 1.0 refuses some heads itself, as docs/http-api.md says; 0.9 leaves them to us.
+function refusedByLibrary(row, answer) {
+  return row.byLibrary && !answer.headers.has('x-request-id') && answer.headers.get('connection') === 'close' &&
+    /<html>/i.test(answer.body);
+}
+
 function problem(row, answer) {
   if (answer.status !== row.status) return `status ${answer.status} ${answer.body.subarray(0, 300)}`;
+  if (refusedByLibrary(row, answer)) return null;
   if (!/^[0-9a-f]{32}$/.test(answer.headers.get('x-request-id') ?? '')) return 'no x-request-id';
   if (answer.headers.get('content-type') !== 'application/json') return 'the answer is not JSON';
   const { error } = answer.json();
