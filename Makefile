@@ -35,8 +35,8 @@ programs := $(daemons:%=$(BUILD)/atelier-%) $(BUILD)/atelierctl
 LIBS_common := -lsystemd -lcjson -lconfig -lcrypto -lm -pthread
 LIBS_api := -lmicrohttpd
 LIBS_worker := -lcurl -lsqlite3 -lpng -lz
-LIBS_scheduler :=
-LIBS_alerter :=
+LIBS_scheduler := -larchive -lzstd
+LIBS_alerter := -lcurl
 LIBS_ctl :=
 
 hardening := -fstack-protector-strong -fPIE $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
@@ -139,14 +139,14 @@ shell: ## A shell inside the booted system
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(foreach d,api worker scheduler alerter ctl,$(call daemon_library,$(d))) $(shared_library)
 	$(say) LD $@
-	$(q)$(CC) $(all_ldflags) $^ $(LIBS_api) $(LIBS_worker) $(LIBS_common) -lcmocka -o $@
+	$(q)$(CC) $(all_ldflags) $^ $(LIBS_api) $(LIBS_worker) $(LIBS_scheduler) $(LIBS_common) -lcmocka -o $@
 
 # Test programs see the internals of every daemon; file names differ between them.
 $(BUILD)/tests/%.o: private CFLAGS += -Idaemons/api -Idaemons/worker -Idaemons/scheduler -Idaemons/alerter -Idaemons/ctl
 
-$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(foreach d,api worker,$(call daemon_library,$(d))) $(shared_library)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(foreach d,api worker scheduler alerter,$(call daemon_library,$(d))) $(shared_library)
 	$(say) LD $@
-	$(q)$(CC) $(all_ldflags) $^ $(LIBS_api) $(LIBS_worker) $(LIBS_common) -o $@
+	$(q)$(CC) $(all_ldflags) $^ $(LIBS_api) $(LIBS_worker) $(LIBS_scheduler) $(LIBS_common) -o $@
 
 .PHONY: check test-programs check-all
 test-programs: all $(unit_tests) $(fuzz_replays)
@@ -169,10 +169,10 @@ bench: ## Measure beside the peers and write the README's table
 	$(q)tests/bench/run
 
 FUZZ_SECONDS ?= 60
-$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(foreach d,api worker,$(call daemon_library,$(d))) $(shared_library)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(foreach d,api worker scheduler alerter,$(call daemon_library,$(d))) $(shared_library)
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(q)$(CC) $(all_ldflags) -fsanitize=fuzzer $^ $(LIBS_api) $(LIBS_worker) $(LIBS_common) -o $@
+	$(q)$(CC) $(all_ldflags) -fsanitize=fuzzer $^ $(LIBS_api) $(LIBS_worker) $(LIBS_scheduler) $(LIBS_common) -o $@
 
 fuzz-programs: $(fuzz_programs)
 

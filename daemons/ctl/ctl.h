@@ -1,4 +1,4 @@
-/* atelierctl: it owns no state and only speaks to the daemons' sockets. One file a subcommand group. */
+/* atelierctl: it owns no state and only speaks to the daemons' sockets. One file a group of commands. */
 #pragma once
 
 #include "base/json.h"
@@ -12,15 +12,32 @@ typedef struct Ctl {
 /* Exit codes beside EXIT_SUCCESS and EXIT_FAILURE. */
 #define CTL_USAGE 2
 
-/* Each gets what follows its name and returns the exit code; errors are said on standard error. */
-int ctl_status(const Ctl *ctl, int argc, char *argv[]);
-int ctl_reload(const Ctl *ctl, int argc, char *argv[]);
-int ctl_config(const Ctl *ctl, int argc, char *argv[]);
-int ctl_queue(const Ctl *ctl, int argc, char *argv[]);
+/* Each gets its own name as argv[0] and what follows it, and returns the exit code; errors are said on standard
+ * error. */
+int ctl_status(Ctl *ctl, int argc, char *argv[]);
+int ctl_reload(Ctl *ctl, int argc, char *argv[]);
+int ctl_generate(Ctl *ctl, int argc, char *argv[]);
+int ctl_jobs(Ctl *ctl, int argc, char *argv[]);
+int ctl_jobs_resume(Ctl *ctl, int argc, char *argv[]);
+int ctl_task(Ctl *ctl, int argc, char *argv[]);
+int ctl_backup(Ctl *ctl, int argc, char *argv[]);
+int ctl_alerts(Ctl *ctl, int argc, char *argv[]);
+int ctl_alerts_fire(Ctl *ctl, int argc, char *argv[]);
+int ctl_config(Ctl *ctl, int argc, char *argv[]);
+int ctl_queue(Ctl *ctl, int argc, char *argv[]);
 
 /* Calls a method of a daemon ("worker"). EXIT_SUCCESS with *ret (may be NULL), or a message and EXIT_FAILURE. Takes
- * parameters over. */
+ * parameters over. The other forms of a call are in follow.h. */
 int ctl_call(const char *daemon, const char *method, JsonValue *parameters, JsonValue **ret);
+
+/* One JSON document and a newline on standard output. */
+int ctl_print_json(const JsonValue *value);
+
+/* "atelierctl: ", the text and a newline on standard error; returns EXIT_FAILURE or CTL_USAGE. What comes from
+ * elsewhere goes through printable_text() first. */
+int ctl_fail(const char *format, ...) _printf_(1, 2);
+int ctl_misused(const char *format, ...) _printf_(1, 2);
+int ctl_fail_errno(int error, const char *doing);
 
 /* The daemons, in the order in which people think of them; ended by NULL. */
 extern const char *const ctl_daemons[];

@@ -210,6 +210,37 @@ void commit_group_add(CommitGroup *group, Write *write) {
                 set_urgent(group, true);
 }
 
+static void reopen_or_fail(CommitGroup *group) {
+        int r;
+
+        r = store_open(&group->store, group->path);
+        if (r >= 0)
+                return;
+        group->hooks.failed(r, group->userdata);
+        (void) sd_event_source_set_time_relative(group->reopen_timer, REOPEN_INTERVAL_USEC);
+        (void) sd_event_source_set_enabled(group->reopen_timer, SD_EVENT_ONESHOT);
+}
+
+int commit_group_replace(CommitGroup *group, int (*replace)(void *userdata), void (*put_back)(void *userdata),
+                         void *userdata) {
+        int r;
+
+        while (group->open.first)
+                finish_group(group);
+        if (!group->store)
+                return -EIO;
+
+        group->store = store_free(group->store);
+        r = replace(userdata);
+        if (r >= 0)
+                r = store_open(&group->store, group->path);
+        if (r < 0) {
+                put_back(userdata);
+                reopen_or_fail(group);
+        }
+        return r;
+}
+
 Store *commit_group_store(CommitGroup *group) {
         return group->store;
 }

@@ -62,5 +62,11 @@ DEFINE_CLEANUP(CommitGroup *, commit_group_free);
 /* Never fails: errors go to `done`, later, never from here. */
 void commit_group_add(CommitGroup *group, Write *write);
 
+/* Puts another file in the place of the store's, between two groups: what is open is committed and told, the store is
+ * closed, `replace` is called, the store is opened from the same path. When either fails, `put_back` is called and what was there
+ * is opened again (as after a failed commit, if even that fails); the error is returned. -EIO when the store is closed. */
+int commit_group_replace(CommitGroup *group, int (*replace)(void *userdata), void (*put_back)(void *userdata),
+                         void *userdata);
+
 /* The store, for reading; reads see the writes of the open group. NULL while it is closed after a failure. */
 Store *commit_group_store(CommitGroup *group);

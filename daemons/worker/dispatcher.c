@@ -23,14 +23,16 @@
 struct Dispatcher {
         Manager *manager;
         char lease[ID_TEXT_MAX];
-        sd_event_source *wake_source, *retry_timer;
+        sd_event_source *wake_source, *retry_timer, *park_source;
         AttemptRun *runs;           /* under way */
         size_t n_runs;
-        int64_t waiting;
+        int64_t waiting, held;
         bool waiting_held;          /* waiting jobs, or a pause, keep the daemon from exiting */
         bool blocked;               /* nothing of what waits can be started: its provider has no key */
         bool paused, quiesced, held_back, stall_for_test;
         bool backing_off;           /* until the retry timer */
+        void (*parked)(void *userdata);      /* NULL: not parked, or not parking */
+        void *parked_userdata;
         usec_t progress_at;         /* monotonic: when something was last started or ended */
 };
 
@@ -40,6 +42,7 @@ static const Settings *settings_of(const Dispatcher *dispatcher) {
 
 static bool may_start(const Dispatcher *dispatcher) {
         return !dispatcher->paused && !dispatcher->quiesced && !dispatcher->held_back && !dispatcher->backing_off &&
+               !dispatcher->parked &&
                !dispatcher->stall_for_test &&
                dispatcher->n_runs < (size_t) settings_of(dispatcher)->worker.concurrency;
 }
@@ -86,8 +89,48 @@ int64_t dispatcher_waiting(const Dispatcher *dispatcher) {
         return dispatcher->waiting;
 }
 
+void dispatcher_add_held(Dispatcher *dispatcher, int64_t change) {
+        dispatcher->held += change;
+        service_status_changed(dispatcher->manager->service);
+}
+
+int64_t dispatcher_held(const Dispatcher *dispatcher) {
+        return dispatcher->held;
+}
+
 size_t dispatcher_running(const Dispatcher *dispatcher) {
         return dispatcher->n_runs;
+}
+
+/* ------------------------------------------------------------------ parking */
+
+static void look_whether_parked(Dispatcher *dispatcher) {
+        if (dispatcher->parked && dispatcher->n_runs == 0)
+                (void) sd_event_source_set_enabled(dispatcher->park_source, SD_EVENT_ONESHOT);
+}
+
+static int on_parked(_unused_ sd_event_source *source, void *userdata) {
+        Dispatcher *dispatcher = userdata;
+
+        if (dispatcher->parked)
+                dispatcher->parked(dispatcher->parked_userdata);
+        return 0;
+}
+
+void dispatcher_park(Dispatcher *dispatcher, void (*parked)(void *userdata), void *userdata) {
+        dispatcher->parked = parked;
+        dispatcher->parked_userdata = userdata;
+        look_whether_parked(dispatcher);
+}
+
+void dispatcher_unpark(Dispatcher *dispatcher) {
+        dispatcher->parked = NULL;
+        dispatcher->progress_at = time_now_monotonic();
+        dispatcher_look(dispatcher);
+}
+
+bool dispatcher_parked(const Dispatcher *dispatcher) {
+        return dispatcher->parked;
 }
 
 /* ------------------------------------------------------------------ attempts under way */
@@ -108,6 +151,7 @@ static void forget_run(Dispatcher *dispatcher, AttemptRun *run) {
                         break;
                 }
         dispatcher->n_runs--;
+        look_whether_parked(dispatcher);
         dispatcher->progress_at = time_now_monotonic();
         metrics_set(dispatcher->manager->metrics, METRIC_ACTIVE_GENERATIONS, NULL, (double) dispatcher->n_runs);
         service_release(dispatcher->manager->service);
@@ -348,9 +392,12 @@ int dispatcher_recover(Dispatcher *dispatcher) {
                 return r;
 
         r = store_count_waiting(store, &dispatcher->waiting);
+        if (r >= 0)
+                r = store_count_held(store, &dispatcher->held);
         if (r < 0)
                 return r;
         update_hold(dispatcher);
+        service_status_changed(dispatcher->manager->service);
         dispatcher_look(dispatcher);
         return 0;
 }
@@ -389,6 +436,7 @@ void dispatcher_resume(Dispatcher *dispatcher) {
         int64_t waiting = dispatcher->waiting;
 
         (void) store_count_waiting(commit_group_store(dispatcher->manager->group), &waiting);
+        (void) store_count_held(commit_group_store(dispatcher->manager->group), &dispatcher->held);
         dispatcher->held_back = false;
         dispatcher->progress_at = time_now_monotonic();
         dispatcher_add_waiting(dispatcher, waiting - dispatcher->waiting);
@@ -399,7 +447,7 @@ void dispatcher_resume(Dispatcher *dispatcher) {
 bool dispatcher_stalled(const Dispatcher *dispatcher) {
         usec_t stall = settings_of(dispatcher)->worker.stall_timeout, now = time_now_monotonic();
 
-        if (dispatcher->paused || dispatcher->quiesced || dispatcher->held_back)
+        if (dispatcher->paused || dispatcher->quiesced || dispatcher->held_back || dispatcher->parked)
                 return false;
         if (dispatcher->waiting > 0 && dispatcher->n_runs == 0 && !dispatcher->blocked && now > dispatcher->progress_at + stall)
                 return true;
@@ -447,6 +495,11 @@ int dispatcher_new(Dispatcher **ret, Manager *manager) {
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(dispatcher->retry_timer, SD_EVENT_OFF);
+        r = sd_event_add_defer(event, &dispatcher->park_source, on_parked, dispatcher);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(dispatcher->park_source, "park");
+        (void) sd_event_source_set_enabled(dispatcher->park_source, SD_EVENT_OFF);
 
         *ret = TAKE_PTR(dispatcher);
         return 0;
@@ -462,6 +515,7 @@ Dispatcher *dispatcher_free(Dispatcher *dispatcher) {
                 dispatcher->runs = run->next;
                 (void) attempt_run_free(run);
         }
+        (void) sd_event_source_disable_unref(dispatcher->park_source);
         (void) sd_event_source_disable_unref(dispatcher->retry_timer);
         (void) sd_event_source_disable_unref(dispatcher->wake_source);
         free(dispatcher);

@@ -107,7 +107,7 @@ static int probe_storage(const Manager *manager, char **ret_message) {
                 return r;
         }
 
-        if (statvfs(manager->state_folder, &fs) < 0)
+        if (statvfs(state_folder_current(manager->state), &fs) < 0)
                 return -errno;
         available = (uint64_t) fs.f_bavail * fs.f_frsize;
         if (available < minimum) {

@@ -112,14 +112,8 @@ static int sync_folders(ImageStore *store) {
         return 0;
 }
 
-int image_store_new(ImageStore **ret, int state_fd) {
-        _cleanup_(image_store_freep) ImageStore *store = NULL;
+static int open_folders(ImageStore *store, int state_fd) {
         int r;
-
-        store = calloc(1, sizeof(*store));
-        if (!store)
-                return -ENOMEM;
-        store->images_fd = store->tmp_fd = -1;
 
         store->images_fd = open_folder(state_fd, "images");
         if (store->images_fd < 0)
@@ -134,11 +128,38 @@ int image_store_new(ImageStore **ret, int state_fd) {
         r = remove_leftovers(store->tmp_fd);
         if (r < 0)
                 return r;
-        r = sync_folders(store);
+        return sync_folders(store);
+}
+
+int image_store_new(ImageStore **ret, int state_fd) {
+        _cleanup_(image_store_freep) ImageStore *store = NULL;
+        int r;
+
+        store = calloc(1, sizeof(*store));
+        if (!store)
+                return -ENOMEM;
+        store->images_fd = store->tmp_fd = -1;
+        r = open_folders(store, state_fd);
         if (r < 0)
                 return r;
 
         *ret = TAKE_PTR(store);
+        return 0;
+}
+
+int image_store_move(ImageStore *store, int state_fd) {
+        _cleanup_(image_store_freep) ImageStore *moved = NULL;
+        int r;
+
+        r = image_store_new(&moved, state_fd);
+        if (r < 0)
+                return r;
+        (void) fd_close(store->images_fd);
+        (void) fd_close(store->tmp_fd);
+        store->images_fd = TAKE_FD(moved->images_fd);
+        store->tmp_fd = TAKE_FD(moved->tmp_fd);
+        for (unsigned i = 0; i < IMAGE_FOLDERS; i++)
+                atomic_store(&store->durable_folders[i], atomic_load(&moved->durable_folders[i]));
         return 0;
 }
 

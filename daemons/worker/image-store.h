@@ -30,6 +30,10 @@ int image_store_new(ImageStore **ret, int state_fd);
 ImageStore *image_store_free(ImageStore *store);
 DEFINE_CLEANUP(ImageStore *, image_store_free);
 
+/* The same for another state's folder, in the place of the first. Nobody may be using the store. On an error it is as
+ * before. */
+int image_store_move(ImageStore *store, int state_fd);
+
 /* Begins an image. Any thread; a TemporaryImage is used by one thread at a time. */
 int temporary_image_new(TemporaryImage **ret, ImageStore *store);
 TemporaryImage *temporary_image_free(TemporaryImage *image);  /* removes the file unless it was kept */

@@ -192,6 +192,8 @@ JsonValue *job_to_json(const Job *job) {
                 r = json_add_string(value, "status", job_status_name(job->status));
         if (r >= 0)
                 r = json_add_string(value, "model", job->model);
+        if (r >= 0 && job->held)
+                r = json_add_bool(value, "held", true);
         if (r >= 0)
                 r = json_add_string(value, "response_format", job->response_format);
         if (r >= 0)

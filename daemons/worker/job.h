@@ -73,6 +73,7 @@ typedef struct Job {
         char id[JOB_ID_MAX];
         int64_t sequence;            /* order of acceptance; 0: not stored */
         JobStatus status;
+        bool held;                   /* waits for Queue.Release */
         char *model;
         char *response_format;       /* "url" or "b64_json" */
         char *request;               /* the ImageRequest as JSON text */

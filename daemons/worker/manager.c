@@ -1,25 +1,20 @@
 #include "manager.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
-#include <sys/stat.h>
 
 #include "base/fd.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "adoption.h"
 #include "dispatcher.h"
 #include "health.h"
 #include "methods.h"
 #include "queue.h"
+#include "snapshot.h"
 #include "store-schema.h"
 
-/* The worker owns the state: STATE_DIRECTORY/current holds the database and the images. A restore builds `next` beside
- * it, which is why nothing lies at the top. */
-
 #define STATE_DIRECTORY_DEFAULT "/var/lib/atelier"
-#define STATE_CURRENT "current"
 #define DATABASE_NAME "atelier.db"
 #define HELPER_THREADS 4               /* drawing, and one that syncs */
 #define CONNECTIONS_PER_HOST_MAX 1024  /* what providers.concurrency allows; the dispatcher keeps to that */
@@ -28,8 +23,11 @@ static const AccessRule worker_access[] = {
         ACCESS_DAEMON,
         { "io.atelier.Queue.Pause", ACCESS_ADMIN },
         { "io.atelier.Queue.Resume", ACCESS_ADMIN },
+        { "io.atelier.Queue.Release", ACCESS_ADMIN },
         { "io.atelier.Queue.*", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
+        { "io.atelier.Store.DiscardFormer", ACCESS_SCHEDULER | ACCESS_ADMIN },
+        { "io.atelier.Store.*", ACCESS_SCHEDULER },
         {},
 };
 
@@ -77,6 +75,7 @@ static bool job_goes_on(const char *id, void *userdata) {
 static void worker_quiesce(void *userdata) {
         Manager *manager = userdata;
 
+        snapshot_abandon(manager->snapshot);
         dispatcher_quiesce(manager->dispatcher);
         watchers_abandon(manager->watchers, job_goes_on, manager->dispatcher);
 }
@@ -90,9 +89,13 @@ static bool worker_healthy(void *userdata) {
 static void worker_status(Buffer *text, void *userdata) {
         Manager *manager = userdata;
 
-        (void) buffer_printf(text, "%zu running, %lld queued%s%s", dispatcher_running(manager->dispatcher),
-                             (long long) dispatcher_waiting(manager->dispatcher),
-                             dispatcher_paused(manager->dispatcher) ? ", paused" : "",
+        (void) buffer_printf(text, "%zu running, %lld queued", dispatcher_running(manager->dispatcher),
+                             (long long) dispatcher_waiting(manager->dispatcher));
+        if (dispatcher_held(manager->dispatcher) > 0)
+                (void) buffer_printf(text, ", %lld held (atelierctl jobs resume)",
+                                     (long long) dispatcher_held(manager->dispatcher));
+        (void) buffer_printf(text, "%s%s%s", dispatcher_paused(manager->dispatcher) ? ", paused" : "",
+                             adoption_under_way(manager->adoption) ? ", restoring" : "",
                              commit_group_store(manager->group) ? "" : ", store unavailable");
 }
 
@@ -117,6 +120,9 @@ static int worker_facts(JsonValue *array, void *userdata) {
         (void) snprintf(number, sizeof(number), "%lld", (long long) dispatcher_waiting(manager->dispatcher));
         if (r >= 0)
                 r = add_fact(array, "queued", number);
+        (void) snprintf(number, sizeof(number), "%lld", (long long) dispatcher_held(manager->dispatcher));
+        if (r >= 0)
+                r = add_fact(array, "held", number);
         for (size_t i = 0; r >= 0 && (slot = provider_table_at(manager->providers, i)); i++) {
                 _cleanup_free_ char *name = text_format("provider.%s", provider_name(slot->provider));
 
@@ -173,6 +179,7 @@ const ServiceKind worker_service_kind = {
         .name = "worker",
         .summary = "keeps the queue, calls the providers, stores the images",
         .access = worker_access,
+        .fds_method = "io.atelier.Store.Receive",
         .quiesce = worker_quiesce,
         .healthy = worker_healthy,
         .status = worker_status,
@@ -203,38 +210,19 @@ static void on_committed(size_t writes, void *userdata) {
         Manager *manager = userdata;
 
         metrics_observe(manager->metrics, METRIC_COMMIT_WRITES, NULL, (double) writes);
+        snapshot_on_committed(manager->snapshot);
 }
 
 /* ------------------------------------------------------------------ building */
 
-/* Made once, and durable by its name as well: else a power cut could take all that was ever accepted. */
-static int make_state_folder(const char *folder) {
-        _cleanup_close_ int fd = -1;
-
-        fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        if (mkdirat(fd, STATE_CURRENT, 0700) < 0)
-                return errno == EEXIST ? 0 : -errno;
-        return file_sync_folder(fd);
-}
-
 static int open_state(Manager *manager, int *ret_fd) {
-        const char *folder = getenv("STATE_DIRECTORY") ?: STATE_DIRECTORY_DEFAULT;
-        int fd, r;
+        const char *path = getenv("STATE_DIRECTORY") ?: STATE_DIRECTORY_DEFAULT;
+        int r;
 
-        manager->state_folder = text_format("%s/" STATE_CURRENT, folder);
-        if (!manager->state_folder)
-                return -ENOMEM;
-        r = make_state_folder(folder);
-        if (r < 0)
-                return log_error_errno(r, "the state folder %s can't be made", manager->state_folder);
-        fd = open(manager->state_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return log_error_errno(-errno, "the state folder %s can't be opened", manager->state_folder);
-
-        *ret_fd = fd;
-        return 0;
+        r = state_folder_open(&manager->state, path);
+        if (r >= 0)
+                r = *ret_fd = state_folder_open_current(manager->state);
+        return r < 0 ? log_error_errno(r, "the state in %s can't be opened", path) : 0;
 }
 
 static int open_store(Manager *manager) {
@@ -243,7 +231,7 @@ static int open_store(Manager *manager) {
                 .failed = on_store_failed,
                 .reopened = on_store_reopened,
         };
-        _cleanup_free_ char *path = text_format("%s/" DATABASE_NAME, manager->state_folder);
+        _cleanup_free_ char *path = text_format("%s/" DATABASE_NAME, state_folder_current(manager->state));
         int r;
 
         if (!path)
@@ -283,7 +271,7 @@ static int open_providers(Manager *manager) {
 }
 
 /* Whose jobs may be seen must not depend on a key that has gone missing: what was once paid for stays private. */
-static int look_for_paid_history(Manager *manager) {
+int manager_look_for_paid_history(Manager *manager) {
         ProviderSlot *slot;
 
         for (size_t i = 0; (slot = provider_table_at(manager->providers, i)); i++) {
@@ -324,7 +312,7 @@ static int build(Manager *manager) {
         r = open_providers(manager);
         if (r >= 0)
                 r = open_store(manager);
-        return r < 0 ? r : look_for_paid_history(manager);
+        return r < 0 ? r : manager_look_for_paid_history(manager);
 }
 
 int manager_new(Manager **ret, Service *service) {
@@ -371,6 +359,8 @@ Manager *manager_free(Manager *manager) {
         if (manager->dispatcher)
                 dispatcher_abandon(manager->dispatcher);
         manager->threads = thread_pool_free(manager->threads);
+        manager->snapshot = snapshot_free(manager->snapshot);
+        manager->adoption = adoption_free(manager->adoption);
         manager->keeps = keep_group_free(manager->keeps);
         manager->group = commit_group_free(manager->group);
         manager->dispatcher = dispatcher_free(manager->dispatcher);
@@ -381,7 +371,7 @@ Manager *manager_free(Manager *manager) {
         manager->http = http_client_free(manager->http);
         manager->images = image_store_free(manager->images);
         manager->metrics = metrics_free(manager->metrics);
-        free(manager->state_folder);
+        manager->state = state_folder_free(manager->state);
         free(manager);
         return NULL;
 }

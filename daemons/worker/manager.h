@@ -9,15 +9,18 @@
 #include "io/thread-pool.h"
 #include "keep-group.h"
 #include "provider-table.h"
+#include "state-folder.h"
 #include "watchers.h"
 
 typedef struct Dispatcher Dispatcher;
 typedef struct Queue Queue;
 typedef struct Health Health;
+typedef struct Snapshot Snapshot;
+typedef struct Adoption Adoption;
 
 typedef struct Manager {
         Service *service;
-        char *state_folder;        /* …/current */
+        StateFolder *state;
         ThreadPool *threads;
         HttpClient *http;
         ImageStore *images;
@@ -28,6 +31,8 @@ typedef struct Manager {
         Dispatcher *dispatcher;
         Queue *queue;
         Health *health;
+        Snapshot *snapshot;        /* NULL: none under way */
+        Adoption *adoption;        /* the same */
         Metrics *metrics;
         bool paid_history;         /* jobs of a provider that costs money are stored, or can be: not for everybody */
 } Manager;
@@ -37,6 +42,9 @@ extern const ServiceKind worker_service_kind;
 int manager_new(Manager **ret, Service *service);
 Manager *manager_free(Manager *manager);
 DEFINE_CLEANUP(Manager *, manager_free);
+
+/* Looks whether a provider that costs money has ever been asked, in the state in use. */
+int manager_look_for_paid_history(Manager *manager);
 
 /* Indexes of the worker's metric families. */
 enum {

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "adoption.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "dispatcher.h"
 #include "health.h"
 #include "interfaces/interfaces.h"
 #include "queue.h"
+#include "snapshot.h"
 
 /* Until clients have keys, where they come from decides: once money can be spent, only root and group atelier on the
  * Unix socket may ask, unless trust_loopback says otherwise. */
@@ -142,6 +144,12 @@ static int on_resume(VarlinkCall *call, _unused_ const JsonValue *parameters, vo
         return varlink_call_reply(call, NULL);
 }
 
+static int on_release(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        return queue_release(manager->queue, call, json_get_array(parameters, "ids"));
+}
+
 static const VarlinkMethod queue_methods[] = {
         { "Submit", on_submit, false },
         { "Watch", on_watch, false },
@@ -152,6 +160,7 @@ static const VarlinkMethod queue_methods[] = {
         { "CheckHealth", on_check_health, false },
         { "Pause", on_pause, false },
         { "Resume", on_resume, false },
+        { "Release", on_release, false },
         {},
 };
 
@@ -225,8 +234,38 @@ static int on_open(VarlinkCall *call, const JsonValue *parameters, void *userdat
         return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));
 }
 
+static int on_snapshot(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
+        return snapshot_start(userdata, call);
+}
+
+static int on_prepare_adoption(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
+        return adoption_prepare(userdata, call);
+}
+
+static int on_receive(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        return adoption_receive(userdata, call, parameters);
+}
+
+static int on_adopt(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        return adoption_adopt(userdata, call, json_get_string(parameters, "adoption"));
+}
+
+static int on_abandon_adoption(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        return adoption_abandon(userdata, call, json_get_string(parameters, "adoption"));
+}
+
+static int on_discard_former(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
+        return adoption_discard_former(userdata, call);
+}
+
 static const VarlinkMethod store_methods[] = {
         { "Open", on_open, false },
+        { "Snapshot", on_snapshot, true },
+        { "PrepareAdoption", on_prepare_adoption, false },
+        { "Receive", on_receive, false },
+        { "Adopt", on_adopt, false },
+        { "AbandonAdoption", on_abandon_adoption, false },
+        { "DiscardFormer", on_discard_former, false },
         {},
 };
 

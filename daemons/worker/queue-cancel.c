@@ -1,6 +1,7 @@
 #include "queue-private.h"
 
 #include "dispatcher.h"
+#include "snapshot.h"
 
 /* Judged in the transaction, where nobody can start the job in between. */
 static int apply_cancel(Write *write, Store *store) {
@@ -18,6 +19,8 @@ static int apply_cancel(Write *write, Store *store) {
 
         request->remove = false;
         request->cancelled = true;
+        request->was_held = request->job->held;
+        request->job->held = false;
         request->job->status = JOB_CANCELLED;
         request->job->ended_at = time_now_realtime();
         return store_end_queued(store, request->job);
@@ -44,7 +47,8 @@ static void remove_unused_images(Queue *queue, const Job *job) {
                 int64_t uses;
 
                 if (store_image_uses(store, facts->sha256, facts->format, &uses) == 0 && uses == 0 &&
-                    !dispatcher_needs_image(queue->manager->dispatcher, facts->sha256, facts->format))
+                    !dispatcher_needs_image(queue->manager->dispatcher, facts->sha256, facts->format) &&
+                    !snapshot_defers_removal(queue->manager->snapshot, facts->sha256, facts->format))
                         (void) image_store_remove(queue->manager->images, facts->sha256, facts->format);
         }
 }
@@ -55,7 +59,10 @@ static void on_cancelled(Write *write, int result) {
         Manager *manager = request->queue->manager;
 
         if (result == 0 && request->cancelled) {
-                dispatcher_add_waiting(manager->dispatcher, -1);
+                if (request->was_held)
+                        dispatcher_add_held(manager->dispatcher, -1);
+                else
+                        dispatcher_add_waiting(manager->dispatcher, -1);
                 metrics_add(manager->metrics, METRIC_JOBS_TOTAL, METRIC_VALUES("cancelled"), 1);
                 watchers_notify(manager->watchers, request->job);
         } else if (result == 0 && request->remove)

@@ -15,6 +15,7 @@ typedef struct QueueRequest {
         Job *job;
         bool inserted;           /* Submit: the job was not there before */
         bool remove, cancelled;
+        bool was_held;           /* Cancel: the job did not wait for the dispatcher */
 } QueueRequest;
 
 struct Queue {

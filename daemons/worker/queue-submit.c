@@ -94,7 +94,7 @@ static bool storage_is_low(Queue *queue) {
 
         if (queue->storage_checked_at == 0 || now > queue->storage_checked_at + STORAGE_CHECK_USEC) {
                 queue->storage_checked_at = now;
-                queue->storage_low = statvfs(queue->manager->state_folder, &fs) == 0 &&
+                queue->storage_low = statvfs(state_folder_current(queue->manager->state), &fs) == 0 &&
                                      (uint64_t) fs.f_bavail * fs.f_frsize <
                                              queue_settings(queue)->worker.storage_free_min;
         }
@@ -131,6 +131,9 @@ static int check_room(Queue *queue, VarlinkCall *call) {
             queue_settings(queue)->worker.queue_max)
                 r = queue_refuse_text(call, 503, "server_error", "queue_full",
                                       "Too many jobs are waiting (worker.queue_max). Try again later.");
+        else if (dispatcher_parked(queue->manager->dispatcher))
+                r = queue_refuse_text(call, 503, "server_error", "restoring",
+                                      "A restored state is being put in place; nothing was accepted. Try again in a moment.");
         else if (storage_is_low(queue))
                 r = queue_reply_result(call, NULL, -ENOSPC);
         else

@@ -12,6 +12,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const 
 int queue_watch(Queue *queue, VarlinkCall *call, const char *id);
 int queue_get(Queue *queue, VarlinkCall *call, const char *id);
 int queue_list(Queue *queue, VarlinkCall *call, JobStatus status, const char *after, size_t limit);
+/* Lets held jobs go on: those named, or all (`ids` NULL). */
+int queue_release(Queue *queue, VarlinkCall *call, const JsonValue *ids);
 int queue_cancel(Queue *queue, VarlinkCall *call, const char *id, bool remove);
 
 /* Answers the call with io.atelier.Queue.Refused. */

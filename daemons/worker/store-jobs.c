@@ -291,6 +291,46 @@ int store_delete(Store *store, const char *id) {
         return run_in_savepoint(store, do_delete, (void *) id);
 }
 
+/* Changes that a statement without rows has made. */
+static int step_counting(Store *store, sqlite3_stmt *statement, int64_t *count) {
+        int r = store_step(store, statement);
+
+        if (r >= 0)
+                *count += sqlite3_changes64(store->database);
+        return r;
+}
+
+typedef struct Release {
+        const char *const *ids;
+        size_t n_ids;
+        int64_t count;
+} Release;
+
+static int do_release(Store *store, void *userdata) {
+        Release *release = userdata;
+        sqlite3_stmt *statement;
+        int r;
+
+        r = prepare(store, release->ids ? STATEMENT_RELEASE_JOB : STATEMENT_RELEASE_ALL, &statement);
+        if (r >= 0 && !release->ids)
+                r = step_counting(store, statement, &release->count);
+        for (size_t i = 0; r >= 0 && i < release->n_ids; i++) {
+                bind_text(statement, 1, release->ids[i]);
+                r = step_counting(store, statement, &release->count);
+        }
+        return r;
+}
+
+int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *ret_count) {
+        Release release = { ids, n_ids, 0 };
+        int r;
+
+        r = run_in_savepoint(store, do_release, &release);
+        if (r == 0)
+                *ret_count = release.count;
+        return r;
+}
+
 /* ------------------------------------------------------------------ reading */
 
 static int column_text(sqlite3_stmt *statement, int column, char **ret) {
@@ -384,6 +424,7 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         job->created_at = (usec_t) sqlite3_column_int64(statement, 6);
         job->started_at = (usec_t) sqlite3_column_int64(statement, 7);
         job->ended_at = (usec_t) sqlite3_column_int64(statement, 8);
+        job->held = sqlite3_column_int(statement, 12);
 
         r = column_text(statement, 3, &job->model);
         if (r >= 0)
@@ -534,12 +575,18 @@ int store_image_uses(Store *store, const char *sha256, ImageFormat format, int64
         return step_integer(store, statement, ret);
 }
 
-int store_count_waiting(Store *store, int64_t *ret) {
+static int count(Store *store, Statement which, int64_t *ret) {
         sqlite3_stmt *statement;
         int r;
 
-        r = prepare(store, STATEMENT_COUNT_WAITING, &statement);
-        if (r < 0)
-                return r;
-        return step_integer(store, statement, ret);
+        r = prepare(store, which, &statement);
+        return r < 0 ? r : step_integer(store, statement, ret);
+}
+
+int store_count_waiting(Store *store, int64_t *ret) {
+        return count(store, STATEMENT_COUNT_WAITING, ret);
+}
+
+int store_count_held(Store *store, int64_t *ret) {
+        return count(store, STATEMENT_COUNT_HELD, ret);
 }

@@ -30,12 +30,17 @@ typedef enum Statement {
         STATEMENT_IMAGE_USES,
         STATEMENT_HAS_ATTEMPTS,
         STATEMENT_COUNT_WAITING,
+        STATEMENT_COUNT_HELD,
+        STATEMENT_RELEASE_JOB,
+        STATEMENT_RELEASE_ALL,
         _STATEMENTS,
 } Statement;
 
 struct Store {
         sqlite3 *database;
         sqlite3_stmt *statements[_STATEMENTS];
+        sqlite3_backup *copy;        /* under way, to copy_target; or NULL */
+        sqlite3 *copy_target;
 };
 
 /* Negative errno for a result of SQLite that is not OK, ROW or DONE. */

@@ -9,6 +9,7 @@ const char *const store_migrations[] = {
         "  id TEXT NOT NULL UNIQUE,"
         "  status INTEGER NOT NULL,"
         "  model TEXT NOT NULL,"
+        "  held INTEGER NOT NULL DEFAULT 0,"  /* not to be started until released; of unfinished jobs alone */
         "  response_format TEXT NOT NULL,"
         "  request TEXT NOT NULL,"         /* io.atelier.Queue.ImageRequest */
         "  created_at INTEGER NOT NULL,"
@@ -20,7 +21,8 @@ const char *const store_migrations[] = {
         "  failure TEXT"
         ") STRICT;"
         /* Only what is under way is indexed by state: the many jobs that have ended cost nothing here. */
-        "CREATE INDEX job_waiting ON job (sequence) WHERE status = 0;"
+        "CREATE INDEX job_waiting ON job (sequence) WHERE status = 0 AND held = 0;"
+        "CREATE INDEX job_held ON job (sequence) WHERE held = 1;"
         "CREATE INDEX job_in_progress ON job (sequence) WHERE status = 1;"
         "CREATE TABLE attempt ("
         "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"

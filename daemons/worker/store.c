@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "store-copy.h"
 #include "store-schema.h"
 
 #define CACHE_KIB 4096          /* of pages; the rest is the kernel's page cache */
@@ -20,13 +21,14 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "VALUES (?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
         [STATEMENT_START_JOB] =
                 "UPDATE job SET status = 1, lease = ?2, started_at = coalesce(started_at, ?3) "
-                "WHERE id = ?1 AND status = 0 RETURNING sequence",
+                "WHERE id = ?1 AND status = 0 AND held = 0 RETURNING sequence",
         [STATEMENT_ADD_ATTEMPT] =
                 "INSERT INTO attempt (job, number, provider, outcome, started_at) "
                 "VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE job = ?1), ?2, 0, ?3) "
                 "RETURNING number",
         [STATEMENT_END_JOB] =
-                "UPDATE job SET status = ?2, ended_at = ?3, usage = ?4, reply = ?5, failure = ?6, lease = NULL "
+                "UPDATE job SET status = ?2, ended_at = ?3, usage = ?4, reply = ?5, failure = ?6, lease = NULL, "
+                "held = CASE ?2 WHEN 0 THEN held ELSE 0 END "
                 "WHERE id = ?1 AND status = 1 RETURNING sequence",
         [STATEMENT_END_ATTEMPT] =
                 "UPDATE attempt SET outcome = ?3, ended_at = ?4, provider_request_id = ?5, cause = ?6 "
@@ -35,11 +37,11 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "INSERT INTO image (job, number, sha256, format, width, height, size_bytes, revised_prompt) "
                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         [STATEMENT_END_QUEUED] =
-                "UPDATE job SET status = ?2, ended_at = ?3, failure = ?4 WHERE id = ?1 AND status = 0",
+                "UPDATE job SET status = ?2, ended_at = ?3, failure = ?4, held = 0 WHERE id = ?1 AND status = 0",
         [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1",
         [STATEMENT_GET] =
                 "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
-                "usage, reply, failure FROM job WHERE id = ?1",
+                "usage, reply, failure, held FROM job WHERE id = ?1",
         [STATEMENT_GET_STATUS] = "SELECT status FROM job WHERE id = ?1",
         [STATEMENT_GET_ATTEMPTS] =
                 "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause "
@@ -48,17 +50,21 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT sha256, format, width, height, size_bytes, revised_prompt "
                 "FROM image WHERE job = ?1 ORDER BY number",
         [STATEMENT_LIST_WAITING] =
-                "SELECT id, sequence, model FROM job WHERE status = 0 AND sequence > ?1 ORDER BY sequence LIMIT ?2",
+                "SELECT id, sequence, model FROM job WHERE status = 0 AND held = 0 AND sequence > ?1 "
+                "ORDER BY sequence LIMIT ?2",
         [STATEMENT_LIST] =
                 "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
-                "usage, reply, failure FROM job WHERE (?1 < 0 OR status = ?1) "
+                "usage, reply, failure, held FROM job WHERE (?1 < 0 OR status = ?1) "
                 "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2), 9223372036854775807) "
                 "ORDER BY sequence DESC LIMIT ?3",
         [STATEMENT_NEXT_ORPHAN] =
                 "SELECT id FROM job WHERE status = 1 AND lease IS NOT ?1 ORDER BY sequence LIMIT 1",
         [STATEMENT_HAS_ATTEMPTS] = "SELECT EXISTS (SELECT 1 FROM attempt WHERE provider = ?1)",
         [STATEMENT_IMAGE_USES] = "SELECT count(*) FROM image WHERE sha256 = ?1 AND format = ?2",
-        [STATEMENT_COUNT_WAITING] = "SELECT count(*) FROM job WHERE status = 0",
+        [STATEMENT_COUNT_WAITING] = "SELECT count(*) FROM job WHERE status = 0 AND held = 0",
+        [STATEMENT_COUNT_HELD] = "SELECT count(*) FROM job WHERE held = 1",
+        [STATEMENT_RELEASE_JOB] = "UPDATE job SET held = 0 WHERE id = ?1 AND held = 1",
+        [STATEMENT_RELEASE_ALL] = "UPDATE job SET held = 0 WHERE held = 1",
 };
 
 int store_error(const Store *store, int result) {
@@ -247,6 +253,7 @@ Store *store_free(Store *store) {
         if (!store)
                 return NULL;
 
+        store_copy_end(store);
         for (size_t i = 0; i < _STATEMENTS; i++)
                 (void) sqlite3_finalize(store->statements[i]);
         (void) sqlite3_close(store->database);

@@ -49,13 +49,16 @@ int store_end_attempt(Store *store, const Job *job);
 /* queued → cancelled or failed (job->failure). */
 int store_end_queued(Store *store, const Job *job);
 
+/* Lets held jobs go on: those named, or all (`ids` NULL). *ret_count of them were held. */
+int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *ret_count);
+
 /* Removes an ended job. STORE_NOT_FOUND, STORE_WRONG_STATE. */
 int store_delete(Store *store, const char *id);
 
 /* Reading. */
 int store_get(Store *store, const char *id, Job **ret);                       /* STORE_NOT_FOUND */
 
-/* Waiting jobs in their order, up to `limit`, behind sequence `after`. Returns their number. */
+/* Waiting jobs that are not held in their order, up to `limit`, behind sequence `after`. Returns their number. */
 typedef struct WaitingJob {
         char id[JOB_ID_MAX];
         char model[MODEL_NAME_MAX];
@@ -75,4 +78,5 @@ int store_has_attempts(Store *store, const char *provider, bool *ret);
 /* Jobs that use the image. */
 int store_image_uses(Store *store, const char *sha256, ImageFormat format, int64_t *ret);
 
-int store_count_waiting(Store *store, int64_t *ret);
+int store_count_waiting(Store *store, int64_t *ret);  /* without those that are held */
+int store_count_held(Store *store, int64_t *ret);

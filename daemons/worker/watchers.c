@@ -68,12 +68,10 @@ int watchers_new(Watchers **ret, ImageStore *images) {
 }
 
 Watchers *watchers_free(Watchers *watchers) {
-        Watched *watched;
-
         if (!watchers)
                 return NULL;
-        while (watchers->jobs && (watched = map_first(watchers->jobs)))
-                watched_abandon(watched);
+        if (watchers->jobs)
+                watchers_abandon_all(watchers);
         (void) map_free(watchers->jobs);
         free(watchers);
         return NULL;
@@ -252,6 +250,11 @@ void watchers_notify(Watchers *watchers, const Job *job) {
                 (void) reply_last(watchers, job, call);
         }
         (void) watched_free(watched);
+}
+
+void watchers_abandon_all(Watchers *watchers) {
+        for (Watched *watched; (watched = map_first(watchers->jobs));)
+                watched_abandon(watched);
 }
 
 void watchers_abandon(Watchers *watchers, bool (*goes_on)(const char *id, void *userdata), void *userdata) {

@@ -23,5 +23,8 @@ int watchers_add(Watchers *watchers, const Job *job, VarlinkCall *call);
 void watchers_notify(Watchers *watchers, const Job *job);
 
 /* Closes the connections of those who wait for jobs that `goes_on` denies: they ask again, and the next worker takes
- * their jobs up. */
+ * their jobs up. From then on nobody can wait for such a job here. */
 void watchers_abandon(Watchers *watchers, bool (*goes_on)(const char *id, void *userdata), void *userdata);
+
+/* The same once, for all: they ask again, and find what is there then. */
+void watchers_abandon_all(Watchers *watchers);

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "conf/conf-error.h"
 
-/* One model or provider that is being judged. */
+/* One model, provider or receiver that is being judged. */
 typedef struct Item {
         const char *place;
         const char *list, *name;
@@ -114,6 +114,35 @@ static int check_default_model(const Settings *settings, Buffer *errors) {
         return 0;
 }
 
+static bool is_receiver_name(const char *name) {
+        return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
+}
+
+static int check_receiver(const ReceiverConf *receiver, const Item *item) {
+        bool journald = receiver->kind == RECEIVER_JOURNALD;
+
+        if (!is_receiver_name(receiver->name))
+                return complain(item, "name", "wrong name; expected letters, digits, dots, dashes and underscores");
+        if (journald != text_equal(receiver->name, RECEIVER_NAME_JOURNALD))
+                return complain(item, "kind",
+                                "wrong; expected the kind journald for the name journald, and for no other");
+        if (!journald && !receiver->url)
+                return complain(item, "url", "missing; expected credential:NAME, file:/PATH or env:NAME");
+        return 0;
+}
+
+static int check_receivers(const Settings *settings, Buffer *errors) {
+        const ConfGroups *receivers = &settings->common.receivers;
+        int r = 0;
+
+        for (size_t i = 0; i < receivers->count && r >= 0; i++) {
+                const ReceiverConf *receiver = receivers->items[i];
+
+                r = check_receiver(receiver, &(Item) { receivers->places[i], "receivers", receiver->name, errors });
+        }
+        return r;
+}
+
 int settings_check(const Settings *settings, Buffer *errors) {
         const ConfGroups *providers = &settings->common.providers, *models = &settings->common.models;
         int r = 0;
@@ -128,5 +157,7 @@ int settings_check(const Settings *settings, Buffer *errors) {
 
                 r = check_model(settings, model, &(Item) { models->places[i], "models", model->name, errors });
         }
+        if (r >= 0)
+                r = check_receivers(settings, errors);
         return r < 0 ? r : check_default_model(settings, errors);
 }

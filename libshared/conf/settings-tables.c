@@ -15,6 +15,8 @@ static const char *const log_level_names[] = {
 };
 
 static const char *const provider_kind_names[] = { "sandbox", "openai", NULL };
+static const char *const receiver_kind_names[] = { "slack", "webhook", RECEIVER_NAME_JOURNALD, NULL };
+static const char *const severity_names[] = { "info", "warning", "critical", NULL };
 static const char *const answer_names[] = { "url", "b64_json", NULL };
 
 static const ConfSetting provider_settings[] = {
@@ -92,8 +94,25 @@ static const ConfSetting model_settings[] = {
         {},
 };
 
+static const ConfSetting receiver_settings[] = {
+        { "name", CONF_STRING, FIELD(ReceiverConf, name), RANGE(1, 64),
+          .help = "Name by which it is shown: letters, digits, dot, dash, underscore." },
+        { "kind", CONF_ENUM, FIELD(ReceiverConf, kind), .values = receiver_kind_names, .fallback = "webhook",
+          .help = "What it takes: slack an attachment in colour, webhook a plain JSON document; journald, of that "
+                  "name, is always there." },
+        { "url", CONF_SECRET, FIELD(ReceiverConf, url),
+          .help = "Where the alerter finds the URL, which is a secret; needed but for journald, and the variable "
+                  "NAME_WEBHOOK_URL wins. A receiver whose URL is not there is not used." },
+        { "severity", CONF_ENUM, FIELD(ReceiverConf, severity), .values = severity_names, .fallback = "info",
+          .help = "The least severe alerts that it is told." },
+        { "timeout", CONF_DURATION, FIELD(ReceiverConf, timeout), RANGE(100 * USEC_PER_MSEC, USEC_PER_MINUTE),
+          .fallback = "5s", .help = "How long one request may take." },
+        {},
+};
+
 const ConfTable provider_table = { "providers", provider_settings, sizeof(ProviderConf) };
 const ConfTable model_table = { "models", model_settings, sizeof(ModelConf) };
+const ConfTable receiver_table = { "receivers", receiver_settings, sizeof(ReceiverConf) };
 
 static const ConfSetting common_settings[] = {
         { "environment", CONF_ENUM, FIELD(CommonSettings, environment), "ENV_NAME", .values = environment_names,
@@ -108,6 +127,8 @@ static const ConfSetting common_settings[] = {
           .help = "Who makes images." },
         { "models", CONF_GROUPS, FIELD(CommonSettings, models), .max = 256, .table = &model_table,
           .help = "What clients may ask for." },
+        { "receivers", CONF_GROUPS, FIELD(CommonSettings, receivers), .max = 32, .table = &receiver_table,
+          .help = "Who is told of alerts." },
         {},
 };
 
@@ -161,8 +182,25 @@ static const ConfSetting worker_settings[] = {
         {},
 };
 
-static const ConfSetting scheduler_settings[] = { LIFETIME_SETTINGS(SchedulerSettings, "30s"), {} };
-static const ConfSetting alerter_settings[] = { LIFETIME_SETTINGS(AlerterSettings, "30s"), {} };
+static const ConfSetting scheduler_settings[] = {
+        { "backup_folder", CONF_STRING, FIELD(SchedulerSettings, backup_folder), RANGE(1, 255),
+          .fallback = "/var/backups/atelier",
+          .help = "Where archives are kept. Another folder must belong to atelier-scheduler and stand in "
+                  "ReadWritePaths= of its unit. Takes effect at the next start." },
+        LIFETIME_SETTINGS(SchedulerSettings, "30s"),
+        {},
+};
+static const ConfSetting alerter_settings[] = {
+        { "retry_min", CONF_DURATION, FIELD(AlerterSettings, retry_min), RANGE(10 * USEC_PER_MSEC, USEC_PER_HOUR),
+          .fallback = "1s",
+          .help = "Pause before a receiver that could not be told is tried again; it doubles each time." },
+        { "retry_max", CONF_DURATION, FIELD(AlerterSettings, retry_max), RANGE(10 * USEC_PER_MSEC, USEC_PER_DAY),
+          .fallback = "5min", .help = "The longest such pause." },
+        { "retry_for", CONF_DURATION, FIELD(AlerterSettings, retry_for), RANGE(USEC_PER_SEC, 30 * USEC_PER_DAY),
+          .fallback = "24h", .help = "How long an alert is tried to be sent before that is given up." },
+        LIFETIME_SETTINGS(AlerterSettings, "30s"),
+        {},
+};
 
 const ConfTable common_table = { NULL, common_settings, sizeof(CommonSettings) };
 const ConfTable api_table = { "api", api_settings, sizeof(ApiSettings) };

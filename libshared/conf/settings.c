@@ -11,6 +11,7 @@
 #include "conf/settings-tables.h"
 
 #define KEY_SUFFIX "_API_KEY"
+#define URL_SUFFIX "_WEBHOOK_URL"
 
 Settings *settings_free(Settings *settings) {
         void *configs[SETTINGS_TABLES_COUNT];
@@ -51,8 +52,8 @@ bool settings_model_usable(const Settings *settings, const ModelConf *model) {
 }
 
 /* "open-router" → "OPEN_ROUTER_API_KEY" */
-static char *key_variable(const char *provider) {
-        char *name = text_format("%s" KEY_SUFFIX, provider);
+static char *variable_of(const char *group, const char *suffix) {
+        char *name = text_format("%s%s", group, suffix);
 
         for (char *p = name; p && *p; p++)
                 *p = isalnum((unsigned char) *p) ? (char) toupper((unsigned char) *p) : '_';
@@ -69,21 +70,22 @@ static bool is_set(char *const *environment, const char *name) {
         return false;
 }
 
-/* A key in the environment wins over the file, as every variable does. */
-static int take_key_of_environment(ProviderConf *provider, char *const *environment) {
-        _cleanup_free_ char *variable = key_variable(provider->name);
-        char *reference;
+/* A secret in the environment wins over the file, as every variable does. */
+static int take_secret_of_environment(const char *group, const char *suffix, char *const *environment,
+                                      char **reference) {
+        _cleanup_free_ char *variable = variable_of(group, suffix);
+        char *found;
 
         if (!variable)
                 return -ENOMEM;
-        if (provider->kind == PROVIDER_SANDBOX || !is_set(environment, variable))
+        if (!is_set(environment, variable))
                 return 0;
 
-        reference = text_format("env:%s", variable);
-        if (!reference)
+        found = text_format("env:%s", variable);
+        if (!found)
                 return -ENOMEM;
-        free(provider->key);
-        provider->key = reference;
+        free(*reference);
+        *reference = found;
         return 0;
 }
 
@@ -94,7 +96,20 @@ static int complete_providers(Settings *settings, char *const *environment) {
                 ProviderConf *provider = settings->common.providers.items[i];
 
                 provider->enabled = provider->environments & 1u << settings->common.environment;
-                r = take_key_of_environment(provider, environment);
+                if (provider->kind != PROVIDER_SANDBOX)
+                        r = take_secret_of_environment(provider->name, KEY_SUFFIX, environment, &provider->key);
+        }
+        return r;
+}
+
+static int complete_receivers(Settings *settings, char *const *environment) {
+        int r = 0;
+
+        for (size_t i = 0; i < settings->common.receivers.count && r >= 0; i++) {
+                ReceiverConf *receiver = settings->common.receivers.items[i];
+
+                if (receiver->kind != RECEIVER_JOURNALD)
+                        r = take_secret_of_environment(receiver->name, URL_SUFFIX, environment, &receiver->url);
         }
         return r;
 }
@@ -120,6 +135,8 @@ static int complete(Settings *settings, char *const *environment) {
                 settings->common.log_level = LOG_DEBUG;
 
         r = complete_providers(settings, environment);
+        if (r >= 0)
+                r = complete_receivers(settings, environment);
         return r < 0 ? r : complete_models(settings);
 }
 
@@ -164,9 +181,9 @@ int settings_document(Buffer *buffer) {
                 const ConfTable *table;
         } parts[] = {
                 { "Top level", &common_table },            { "Providers", &provider_table },
-                { "Models", &model_table },                { "api", &api_table },
-                { "worker", &worker_table },               { "scheduler", &scheduler_table },
-                { "alerter", &alerter_table },
+                { "Models", &model_table },                { "Receivers", &receiver_table },
+                { "api", &api_table },                     { "worker", &worker_table },
+                { "scheduler", &scheduler_table },         { "alerter", &alerter_table },
         };
         int r = 0;
 

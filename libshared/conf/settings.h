@@ -1,4 +1,4 @@
-/* Every setting of Atelier: one struct and one table a daemon, and the lists of providers and models. */
+/* Every setting of Atelier: one struct and one table a daemon, and the lists of providers, models and receivers. */
 #pragma once
 
 #include "base/time.h"
@@ -15,6 +15,14 @@ typedef enum ProviderKind {
         PROVIDER_OPENAI,              /* OpenAI, or a server that speaks as it does */
 } ProviderKind;
 
+typedef enum ReceiverKind {
+        RECEIVER_SLACK,
+        RECEIVER_WEBHOOK,
+        RECEIVER_JOURNALD,
+} ReceiverKind;
+
+#define RECEIVER_NAME_JOURNALD "journald"   /* that of the one which is always there */
+
 typedef enum AnswerForm {
         ANSWER_URL,
         ANSWER_B64_JSON,
@@ -28,6 +36,7 @@ typedef struct CommonSettings {
         bool trust_loopback;          /* TCP clients on loopback may spend money; for api and worker alike */
         ConfGroups providers;         /* of ProviderConf */
         ConfGroups models;            /* of ModelConf */
+        ConfGroups receivers;         /* of ReceiverConf */
 } CommonSettings;
 
 typedef struct ProviderConf {
@@ -63,6 +72,14 @@ typedef struct ModelConf {
         int64_t created;              /* seconds since 1970 */
 } ModelConf;
 
+typedef struct ReceiverConf {
+        char *name;                   /* letters, digits, "._-" */
+        int kind;                     /* ReceiverKind; that of journald has no other name than this */
+        char *url;                    /* reference; NULL for journald */
+        int severity;                 /* the least: 0 info, 1 warning, 2 critical */
+        usec_t timeout;               /* of one request */
+} ReceiverConf;
+
 typedef struct ApiSettings {
         char *public_url;             /* base of image links, without final slash; NULL: from Host */
         char **hosts;                 /* further names taken in Host; may be NULL */
@@ -87,10 +104,13 @@ typedef struct WorkerSettings {
 } WorkerSettings;
 
 typedef struct SchedulerSettings {
+        char *backup_folder;          /* absolute; never NULL */
         usec_t idle_timeout, drain_timeout;
 } SchedulerSettings;
 
 typedef struct AlerterSettings {
+        usec_t retry_min, retry_max;  /* between two tries to tell a receiver; the least grows to the most */
+        usec_t retry_for;             /* then it is given up */
         usec_t idle_timeout, drain_timeout;
 } AlerterSettings;
 
@@ -103,7 +123,8 @@ typedef struct Settings {
 } Settings;
 
 /* As conf_load(), and what concerns several settings at once: a model's provider exists, the default model exists,
- * DEBUG lowers the log level, NAME_API_KEY in the environment is the key of provider NAME. */
+ * DEBUG lowers the log level, NAME_API_KEY in the environment is the key of provider NAME and NAME_WEBHOOK_URL the URL
+ * of receiver NAME. */
 int settings_load(Settings **ret, const ConfSources *sources, Buffer *errors);
 Settings *settings_free(Settings *settings);
 DEFINE_CLEANUP(Settings *, settings_free);

@@ -4,3 +4,6 @@
 extern const char interface_daemon[];
 extern const char interface_queue[];
 extern const char interface_store[];
+extern const char interface_tasks[];
+extern const char interface_backups[];
+extern const char interface_alerts[];

@@ -14,6 +14,7 @@ typedef enum AccessWho {
         ACCESS_WORKER = 1 << 3,
         ACCESS_SCHEDULER = 1 << 4,
         ACCESS_ALERTER = 1 << 5,
+        ACCESS_ALERT = 1 << 6,            /* user atelier-alert, who reports failed units: no member, though let in */
 } AccessWho;
 
 typedef struct AccessRule {

@@ -10,6 +10,10 @@ bool service_authorize(const VarlinkPeer *peer, const char *method, void *userda
         return access_allowed(service_access(userdata), peer, method);
 }
 
+bool service_accepts_fds(const VarlinkPeer *peer, void *userdata) {
+        return access_allowed(service_access(userdata), peer, service_kind(userdata)->fds_method);
+}
+
 static int on_ping(VarlinkCall *call, _unused_ const JsonValue *parameters, _unused_ void *userdata) {
         return varlink_call_reply(call, NULL);
 }

@@ -371,6 +371,8 @@ static int add_varlink(Service *service) {
                 return r;
         varlink_server_set_authorizer(service->varlink, service_authorize);
         varlink_server_set_busy_handler(service->varlink, on_varlink_busy);
+        if (service->kind->fds_method)
+                varlink_server_accept_fds(service->varlink, service_accepts_fds, service);
         r = varlink_server_add_interface(service->varlink, interface_daemon, service_methods, service);
         if (r < 0)
                 return r;
@@ -498,6 +500,10 @@ int service_reload(Service *service, Buffer *errors) {
 
 sd_event *service_event(Service *service) {
         return service->event;
+}
+
+const char *service_configuration_folder(const Service *service) {
+        return service->folder;
 }
 
 const Settings *service_settings(Service *service) {

@@ -30,6 +30,7 @@ typedef struct ServiceKind {
         const char *summary;                  /* one line for --help */
         const char *const *sockets;           /* names of the listening fds beside "varlink", ended by NULL; or NULL */
         const AccessRule *access;             /* who may call what; ended by {} */
+        const char *fds_method;               /* who may call this method may send descriptors; NULL: nobody */
 
         /* All get the userdata of service_run(); any may be NULL. */
         void (*quiesce)(void *userdata);      /* accept nothing any more; holds are released as work ends */
@@ -56,6 +57,7 @@ DEFINE_CLEANUP(Service *, service_free);
 
 sd_event *service_event(Service *service);
 const Settings *service_settings(Service *service);
+const char *service_configuration_folder(const Service *service);  /* NULL: the usual one */
 VarlinkServer *service_varlink(Service *service);
 
 /* The fds that systemd passed under this name, in their order; they stay the service's. Returns their number. */

@@ -14,6 +14,8 @@ struct VarlinkCall {
         VarlinkFds received, pushed;
         VarlinkCallClosed closed;
         void *closed_userdata;
+        VarlinkCallDrained drained;
+        void *drained_userdata;
         const VarlinkInterface *interface;
         const char *name;
 };
@@ -35,6 +37,8 @@ int varlink_call_new(VarlinkCall **ret, VarlinkConnection *connection, VarlinkRe
         call->pushed.n = 0;
         call->closed = NULL;
         call->closed_userdata = NULL;
+        call->drained = NULL;
+        call->drained_userdata = NULL;
         call->interface = NULL;
         call->name = NULL;
         *ret = call;
@@ -56,6 +60,11 @@ void varlink_call_closed(VarlinkCall *call) {
         call->connection = NULL;
         if (call->closed)
                 call->closed(call, call->closed_userdata);
+}
+
+void varlink_call_drained(VarlinkCall *call) {
+        if (call->drained)
+                call->drained(call, call->drained_userdata);
 }
 
 const char *varlink_call_method(const VarlinkCall *call) {
@@ -203,4 +212,13 @@ const VarlinkPeer *varlink_call_peer(const VarlinkCall *call) {
 void varlink_call_set_closed_handler(VarlinkCall *call, VarlinkCallClosed handler, void *userdata) {
         call->closed = handler;
         call->closed_userdata = userdata;
+}
+
+bool varlink_call_is_drained(const VarlinkCall *call) {
+        return !call->connection || varlink_connection_unsent(call->connection) == 0;
+}
+
+void varlink_call_set_drained_handler(VarlinkCall *call, VarlinkCallDrained handler, void *userdata) {
+        call->drained = handler;
+        call->drained_userdata = userdata;
 }

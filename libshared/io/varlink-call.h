@@ -8,7 +8,8 @@
 /* Takes the request's tree and the descriptors over, also on failure. */
 int varlink_call_new(VarlinkCall **ret, VarlinkConnection *connection, VarlinkRequest *request, VarlinkFds *fds);
 VarlinkCall *varlink_call_free(VarlinkCall *call);
-void varlink_call_closed(VarlinkCall *call);  /* tells the closed handler */
+void varlink_call_closed(VarlinkCall *call);   /* tells the closed handler */
+void varlink_call_drained(VarlinkCall *call);  /* tells the drained handler */
 
 const char *varlink_call_method(const VarlinkCall *call);  /* qualified */
 const JsonValue *varlink_call_parameters(const VarlinkCall *call);

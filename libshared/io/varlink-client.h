@@ -1,5 +1,5 @@
-/* A Varlink client on sd-event: one connection, one call at a time, replies to a handler. And a blocking form for
- * command-line programs. */
+/* A Varlink client on sd-event: one connection, one call at a time, replies to a handler. For programs without a loop
+ * there is varlink-dialog.h. */
 #pragma once
 
 #include <systemd/sd-event.h>
@@ -48,11 +48,3 @@ bool varlink_client_usable(const VarlinkClient *client);    /* connected or conn
 /* Told when an unused connection is closed by the peer (it has exited when idle). The handler may free the client. */
 typedef void (*VarlinkClosedHandler)(VarlinkClient *client, void *userdata);
 void varlink_client_set_closed_handler(VarlinkClient *client, VarlinkClosedHandler handler, void *userdata);
-
-/* Blocking, for programs without a loop. With `on_reply` the call asks for more, and it sees every reply but the last.
- * Takes parameters over, also on failure; *ret (never NULL) and *ret_error (NULL for a plain reply) are the caller's
- * to free. `timeout` counts to the next reply. Negative errno as in VarlinkReply.status and of varlink_client_call();
- * descriptors that come with a reply are closed. */
-typedef void (*VarlinkProgress)(const JsonValue *parameters, void *userdata);
-int varlink_call_blocking(const char *path, const char *method, JsonValue *parameters, usec_t timeout,
-                          VarlinkProgress on_reply, void *userdata, JsonValue **ret, char **ret_error);

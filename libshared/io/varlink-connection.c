@@ -53,6 +53,8 @@ struct VarlinkPool {
         void *userdata;
         usec_t patience;
         bool accepts_fds;
+        VarlinkFdFilter fd_filter;      /* NULL: of all peers */
+        void *fd_filter_userdata;
         sd_event_source *defer_source, *sweep_source;
 
         TAILQ_HEAD(, VarlinkConnection) connections, deferred;
@@ -152,6 +154,10 @@ static void connection_close(VarlinkConnection *connection, bool tell) {
         pool->hooks->closed(uid, pool->userdata);
 }
 
+static bool pool_accepts_fds_of(const VarlinkPool *pool, const VarlinkPeer *peer) {
+        return pool->accepts_fds && (!pool->fd_filter || pool->fd_filter(peer, pool->fd_filter_userdata));
+}
+
 int varlink_pool_add(VarlinkPool *pool, int fd, VarlinkPeer *peer) {
         VarlinkConnection *connection;
         int r;
@@ -173,7 +179,7 @@ int varlink_pool_add(VarlinkPool *pool, int fd, VarlinkPeer *peer) {
                 return r;
         }
 
-        if (!pool->accepts_fds)
+        if (!pool_accepts_fds_of(pool, peer))
                 varlink_stream_refuse_fds(connection->stream);
         connection->peer = *peer;
         *peer = (VarlinkPeer) {};
@@ -295,6 +301,13 @@ static int connection_flush(VarlinkConnection *connection) {
         return r;
 }
 
+/* The handler may send more, and may end the call and with it the connection. */
+static void connection_tell_drained(VarlinkConnection *connection) {
+        connection->serving = true;
+        varlink_call_drained(connection->call);
+        connection->serving = false;
+}
+
 static int connection_read(VarlinkConnection *connection) {
         int r;
 
@@ -306,6 +319,15 @@ static int connection_read(VarlinkConnection *connection) {
         /* Reading means that nothing is left to do or to send: the end is the end of all. */
         r = varlink_stream_read(connection->stream);
         return r == VARLINK_STREAM_ENDED ? -ECONNRESET : r;
+}
+
+static void connection_go_on(VarlinkConnection *connection) {
+        if (connection->call && varlink_stream_unsent(connection->stream) == 0)
+                connection_tell_drained(connection);
+        if (connection->closed)
+                free(connection);
+        else
+                connection_serve(connection);
 }
 
 static int connection_on_io(PollSource *source, int fd, uint32_t revents, void *userdata) {
@@ -327,7 +349,7 @@ static int connection_on_io(PollSource *source, int fd, uint32_t revents, void *
         if (r < 0)
                 connection_close(connection, true);
         else
-                connection_serve(connection);
+                connection_go_on(connection);
         varlink_pool_event_handled(pool);
         return 0;
 }
@@ -404,6 +426,10 @@ const VarlinkPeer *varlink_connection_peer(const VarlinkConnection *connection) 
         return &connection->peer;
 }
 
+size_t varlink_connection_unsent(const VarlinkConnection *connection) {
+        return varlink_stream_unsent(connection->stream);
+}
+
 /* ---------------------------------------------------------------- the pool */
 
 int varlink_pool_new(VarlinkPool **ret, sd_event *event, PollSet *set, const VarlinkPoolHooks *hooks, void *userdata) {
@@ -463,8 +489,10 @@ size_t varlink_pool_count(const VarlinkPool *pool) {
         return pool->n_connections;
 }
 
-void varlink_pool_accept_fds(VarlinkPool *pool) {
+void varlink_pool_accept_fds(VarlinkPool *pool, VarlinkFdFilter from, void *userdata) {
         pool->accepts_fds = true;
+        pool->fd_filter = from;
+        pool->fd_filter_userdata = userdata;
 }
 
 void varlink_pool_set_patience(VarlinkPool *pool, usec_t patience) {

@@ -31,7 +31,7 @@ DEFINE_CLEANUP(VarlinkPool *, varlink_pool_free);
 /* Takes fd over, also on failure, and the peer's groups. */
 int varlink_pool_add(VarlinkPool *pool, int fd, VarlinkPeer *peer);
 size_t varlink_pool_count(const VarlinkPool *pool);
-void varlink_pool_accept_fds(VarlinkPool *pool);
+void varlink_pool_accept_fds(VarlinkPool *pool, VarlinkFdFilter from, void *userdata);
 void varlink_pool_set_patience(VarlinkPool *pool, usec_t patience);
 
 /* Whether a connection is busy or an event of the PollSet waits. The latter counts as busy until an event has been
@@ -46,3 +46,4 @@ int varlink_connection_send(VarlinkConnection *connection, const char *error, co
 void varlink_connection_end_call(VarlinkConnection *connection);
 void varlink_connection_abort(VarlinkConnection *connection);  /* closes it and drops its call silently */
 const VarlinkPeer *varlink_connection_peer(const VarlinkConnection *connection);
+size_t varlink_connection_unsent(const VarlinkConnection *connection);

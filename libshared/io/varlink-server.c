@@ -330,8 +330,8 @@ void varlink_server_set_busy_handler(VarlinkServer *server, VarlinkBusyHandler h
         server->busy_handler = handler;
 }
 
-void varlink_server_accept_fds(VarlinkServer *server) {
-        varlink_pool_accept_fds(server->pool);
+void varlink_server_accept_fds(VarlinkServer *server, VarlinkFdFilter from, void *userdata) {
+        varlink_pool_accept_fds(server->pool, from, userdata);
 }
 
 void varlink_server_set_patience(VarlinkServer *server, usec_t patience) {

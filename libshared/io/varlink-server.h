@@ -49,9 +49,11 @@ DEFINE_CLEANUP(VarlinkServer *, varlink_server_free);
 
 void varlink_server_set_authorizer(VarlinkServer *server, VarlinkAuthorizer authorizer);
 void varlink_server_set_busy_handler(VarlinkServer *server, VarlinkBusyHandler handler);
-/* Without this a connection that sends descriptors is closed, and none of them is ever ours: peers that may call next to
- * nothing could fill our table with them otherwise. For the connections that come from now on. */
-void varlink_server_accept_fds(VarlinkServer *server);
+/* Peers that `from` accepts may send descriptors (NULL: all). Another connection that does is closed, and none of them is
+ * ever ours: peers that may call next to nothing could fill our table with them otherwise. For the connections that come
+ * from now on. */
+typedef bool (*VarlinkFdFilter)(const VarlinkPeer *peer, void *userdata);
+void varlink_server_accept_fds(VarlinkServer *server, VarlinkFdFilter from, void *userdata);
 
 void varlink_server_set_patience(VarlinkServer *server, usec_t patience);  /* VARLINK_PATIENCE_USEC is the default */
 
@@ -106,3 +108,9 @@ const VarlinkPeer *varlink_call_peer(const VarlinkCall *call);
  * calls kept for later. */
 typedef void (*VarlinkCallClosed)(VarlinkCall *call, void *userdata);
 void varlink_call_set_closed_handler(VarlinkCall *call, VarlinkCallClosed handler, void *userdata);
+
+/* Whether all replies of the call are with the kernel. One that sends much sends no more until they are, and is told by its
+ * drained handler, from the loop. */
+typedef void (*VarlinkCallDrained)(VarlinkCall *call, void *userdata);
+bool varlink_call_is_drained(const VarlinkCall *call);
+void varlink_call_set_drained_handler(VarlinkCall *call, VarlinkCallDrained handler, void *userdata);

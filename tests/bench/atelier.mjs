@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { call } from './varlink.mjs';
 
 const DAEMONS = ['api', 'worker', 'scheduler', 'alerter'];
-const STATE = ['/var/lib/atelier', '/var/backups/atelier', '/var/lib/atelier-alerter'];
+const STATE = ['/var/lib/atelier', '/var/backups/atelier', '/var/lib/atelier-scheduler', '/var/lib/atelier-alerter'];
 const CONFIGURATION = '/etc/atelier/atelier.conf.d/bench.conf';
 const CREDENTIAL = '/etc/credstore/openai-api-key';
 const WORKER_SOCKET = '/run/atelier/io.atelier.Worker';
@@ -63,6 +63,15 @@ export class Atelier {
     mkdirSync(aside, { recursive: true });
     for (const folder of STATE.filter(existsSync))
       readdirSync(folder).forEach((name, i) => renameSync(`${folder}/${name}`, `${aside}/${i}-${name}`));
+    await this.#wake();
+  }
+
+  async restart() {
+    await this.stop();
+    await this.#wake();
+  }
+
+  async #wake() {
     systemctl('reset-failed');
     systemctl('start', 'atelier.target', ...units('socket'));
     for (const daemon of DAEMONS) await this.ask(daemon, 'io.atelier.Daemon.GetStatus');

@@ -50,11 +50,12 @@ export function memory(pids) {
   return sum;
 }
 
-// Looks at memory again and again while work goes on, and keeps the greatest of each.
+// Looks at memory again and again while work goes on, and keeps the greatest of each. `pids` may be a function.
 export async function greatestMemory(pids, work, intervalMs = 100) {
-  const greatest = memory(pids);
+  const now = () => memory(typeof pids === 'function' ? pids() : pids);
+  const greatest = now();
   const timer = setInterval(() => {
-    for (const [name, value] of Object.entries(memory(pids)))
+    for (const [name, value] of Object.entries(now()))
       greatest[name] = Math.max(greatest[name], value);
   }, intervalMs);
   try {

@@ -119,3 +119,28 @@ ${daemons}
 \`/health/live\` on a stopped system: median ${median(coldStarts).toFixed(0)} ms of ${cold.join(', ')}.
 `;
 }
+
+// Every contender's row: the steps' wall and processor times, then the greatest memory of all steps and the size.
+function backupRow([name, runs]) {
+  const seconds = (step, kind) => median(runs.map(run => run[step][kind])).toFixed(1);
+  const steps = ['backup', 'verify', 'restore'];
+  const rss = Math.max(...runs.flatMap(run => steps.map(step => run[step].memory.rss)));
+  return row(
+    name === 'Atelier' ? `**${name}**` : name,
+    ...steps.flatMap(step => [seconds(step, 'seconds'), seconds(step, 'cpu')]),
+    megabytes(rss),
+    number(median(runs.map(run => run.bytes)) / 1e6),
+  );
+}
+
+export function reportBackups({ results, rounds, images, bytes }, disk) {
+  const head = ['', 'backup s', 'CPU s', 'verify s', 'CPU s', 'restore s', 'CPU s', 'peak RSS MB', 'MB on disk'];
+  return `Measured on ${new Date().toISOString().slice(0, 10)} by \`make bench\` on ${machineLine(disk)}.
+${number(images)} images, ${number(bytes / 1e6)} MB that do not compress, medians of ${rounds} interleaved rounds.
+
+${table(head, Object.entries(results).map(backupRow))}
+Atelier: worker and scheduler together, while the worker serves; its verify checks every member's hash and the whole
+archive's, its restore does the same and makes everything durable before it counts. restic encrypts; \`restic check
+--read-data\`, \`borg check --verify-data\`, for tar \`sha256sum\` of the archive. Restores go to fresh folders.
+`;
+}

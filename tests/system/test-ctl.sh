@@ -1,31 +1,7 @@
 # shellcheck shell=bash
 # atelierctl, as people and programs type it.
 source "$CHECKOUT/tests/system/rig/requests.sh"
-
-# ctl ARGUMENT...: sets STATUS, fills $SCRATCH/out and $SCRATCH/err.
-ctl() {
-    STATUS=0
-    atelierctl "$@" >"$SCRATCH/out" 2>"$SCRATCH/err" || STATUS=$?
-}
-
-# as GROUPS ARGUMENT...: the same as a user who is in those groups, divided by commas, and in no other.
-as() {
-    local group ids=()
-    for group in ${1//,/ }; do
-        ids+=("$(getent group "$group" | cut -d: -f3)")
-    done
-    STATUS=0
-    setpriv --reuid=nobody --regid=nogroup --groups="$(IFS=, && echo "${ids[*]}")" \
-        atelierctl "${@:2}" >"$SCRATCH/out" 2>"$SCRATCH/err" || STATUS=$?
-}
-
-out() {
-    cat "$SCRATCH/out"
-}
-
-err() {
-    cat "$SCRATCH/err"
-}
+source "$CHECKOUT/tests/system/rig/ctl.sh"
 
 job_status() {
     request "$ATELIER$1"
@@ -117,6 +93,19 @@ test_config_show_masks_a_secret_from_the_environment() {
     assert_fails grep --quiet very-secret "$SCRATCH/out"
 }
 
+test_config_as_json() {
+    echo 'worker = { concurrency = 3; };' >/etc/atelier/atelier.conf.d/50-test.conf
+    ctl --json config check
+    assert_said 0 '^\{"valid":true,"errors":\[\]\}$'
+    ctl config show --json
+    assert_eq '3 credential:openai-api-key 5s' "$(json '[it["worker.concurrency"], it["providers.openai.key"],
+        it["providers.openai.connect_timeout"]].join(" ")')"
+    echo 'nonsense = 1;' >/etc/atelier/atelier.conf.d/60-bad.conf
+    ctl --json config check
+    assert_eq 1 "$STATUS"
+    assert_match '^false .*/60-bad.conf:1: nonsense: ' "$(json '[it.valid, it.errors[0]].join(" ")')"
+}
+
 test_reload_of_one_daemon() {
     ctl reload worker
     assert_eq 0 "$STATUS" "$(err)"
@@ -146,9 +135,26 @@ test_help_and_version() {
     ctl --help
     assert_eq 0 "$STATUS"
     assert_match 'queue +pause\|resume' "$(out)"
+    ctl jobs list --help
+    assert_said 0 'atelierctl jobs list .*--status=STATUS'
     ctl --version
     assert_eq 0 "$STATUS"
     assert_match '^atelier [0-9]' "$(out)"
+}
+
+test_programs_get_a_document_from_each_change() {
+    ctl --json queue pause
+    assert_eq '{}' "$(out)"
+    ctl queue resume --json
+    assert_eq '{}' "$(out)"
+    ctl reload worker --json
+    assert_eq '{}' "$(out)"
+}
+
+test_facts_of_every_daemon_are_shown() {
+    ctl --json status
+    assert_eq 'api,worker,scheduler,alerter' "$(json 'it.map(status => status.daemon).join()')"
+    assert_eq true "$(json 'it.every(status => Array.isArray(status.facts) && status.pid > 0)')"
 }
 
 test_wrong_usage_exits_2_and_says_what_is_taken() {
@@ -162,13 +168,44 @@ test_wrong_usage_exits_2_and_says_what_is_taken() {
     done <<'END'
 :which command
 paint:no command 'paint'
---colour:colour
+job list:did you mean. atelierctl jobs
+jobs lst:did you mean. atelierctl jobs list
+--colour:no option '--colour'
+-x:no option '-x'
+status nobody:one of api, worker, scheduler, alerter
+status api worker:'worker' is a word too many
 reload:one of api, worker, scheduler, alerter
 reload everything:one of api, worker, scheduler, alerter
-status nobody:api, worker, scheduler or alerter
 queue:pause or resume
 queue stop:pause or resume
+queue pause now:'now' is a word too many
 config:check or show
 config edit:check or show
+config check --config:--config needs a value
+jobs:list, show, fetch, cancel, delete or resume
+jobs show:jobs show ID
+jobs list --limti=3:did you mean --limit
+jobs list --limit=0:number from 1
+jobs list --status=complete:did you mean --status=completed
+jobs list --all=yes:--all takes no value
+jobs fetch job_1:-o FILE is missing
+generate:takes a prompt
+generate x:-o FILE is missing
+generate x -o:-o needs a value
+generate x -o x -n 11:number from 1 to 10
+generate x -o x --timeout=soon:a time such as
+generate x -o - -n 2:one image
+generate x -o - --json:can't both
+task run:task run TASK
+task history a b:'b' is a word too many
+backup:list, verify, restore or discard
+backup restore:--yes
+backup discard:--yes
+alerts fire:takes a NAME
+alerts fire x --severity=info:--source is missing
+alerts fire x --source=y:--severity is missing
+alerts fire x --source=y --severity=bad:info, warning or critical
+alerts fire x --unit=y:goes alone
+alerts resolve:alerts resolve ID
 END
 }

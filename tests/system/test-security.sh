@@ -9,7 +9,7 @@ EXPOSURE_MAX=13
 KEY=sk-test-0123456789abcdefghijklmnopqrstuv
 
 test_units_verify_without_a_word() {
-    local units=(/usr/lib/systemd/system/atelier*.{service,socket,target,slice})
+    local units=(/usr/lib/systemd/system/atelier*.{service,socket,timer,target,slice})
     assert_eq '' "$(systemd-analyze verify "${units[@]}" 2>&1)"
 }
 
@@ -22,7 +22,7 @@ test_exposure_is_low() {
     local daemon
     ! is_sanitized || skip 'the leak check needs ptrace'
     assert_exposed_at_most $EXPOSURE_API_MAX api
-    for daemon in worker scheduler alerter; do
+    for daemon in worker scheduler alerter task@backup alert@x; do
         assert_exposed_at_most $EXPOSURE_MAX $daemon
     done
 }
@@ -62,9 +62,10 @@ test_daemons_read_nothing_of_each_other() {
     local daemon other folder
     start_all
     for daemon in api scheduler alerter; do
-        for folder in /var/lib/atelier /var/lib/private /var/backups/atelier /var/lib/atelier-alerter \
-            /run/atelier-{api,worker} /run/credentials/atelier-worker.service /etc/credstore; do
-            [[ $folder != /run/atelier-$daemon && -e $folder ]] || continue
+        for folder in /var/lib/atelier /var/lib/private /var/backups/atelier /var/lib/atelier-{alerter,scheduler} \
+            /run/atelier-{api,worker,scheduler} /run/credentials/atelier-worker.service /etc/credstore; do
+            [[ $folder != /*/atelier-$daemon && -e $folder ]] || continue
+            [[ $daemon:$folder != scheduler:/var/backups/atelier ]] || continue
             assert_fails as_daemon $daemon ls "$folder" 2>&1
         done
         for other in api worker scheduler alerter; do
@@ -86,14 +87,16 @@ test_daemons_can_write_only_what_is_theirs() {
     [[ ! -e /tmp/mine ]]
 }
 
-test_only_the_worker_has_a_network() {
+test_only_worker_and_alerter_have_a_network() {
     local daemon
     start_all
-    for daemon in api scheduler alerter; do
+    for daemon in api scheduler; do
         assert_match '^1: lo: [^[:cntrl:]]*$' "$(nsenter --target "$(pid_of $daemon)" --net ip --oneline link)"
         [[ $(readlink "/proc/$(pid_of $daemon)/ns/net") != "$(readlink /proc/1/ns/net)" ]]
     done
-    assert_eq "$(readlink /proc/1/ns/net)" "$(readlink "/proc/$(pid_of worker)/ns/net")"
+    for daemon in worker alerter; do
+        assert_eq "$(readlink /proc/1/ns/net)" "$(readlink "/proc/$(pid_of $daemon)/ns/net")"
+    done
 }
 
 test_memory_of_the_daemons_is_closed() {

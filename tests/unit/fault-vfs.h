@@ -1,5 +1,5 @@
-/* A SQLite VFS in front of the usual one that counts and slows the fsyncs of the WAL and makes them, or writes to the
- * WAL, fail. It becomes the default of the test program. */
+/* A SQLite VFS in front of the usual one that counts and slows the fsyncs of the WAL and makes them, writes to the WAL or
+ * to a snapshot's copy, or the opening of databases fail. It becomes the default of the test program. */
 #pragma once
 
 #include <sqlite3.h>
@@ -15,12 +15,14 @@ static struct {
         bool broken;              /* all of them fail */
         bool full;                /* writes to the WAL find no space */
         unsigned full_writes;     /* that have found none */
+        unsigned failing_opens;   /* of database files: the next ones */
+        bool full_copy;           /* writes to the copy that a snapshot makes find no space */
 } disk;
 
 typedef struct FaultFile {
         sqlite3_file file;
         sqlite3_file *real;
-        bool wal;
+        bool wal, copy;
 } FaultFile;
 
 #define REAL(file) (((FaultFile *) (file))->real)
@@ -46,6 +48,8 @@ static int fault_xWrite(sqlite3_file *file, const void *data, int size, sqlite3_
                 disk.full_writes++;
                 return SQLITE_FULL;
         }
+        if (((FaultFile *) file)->copy && disk.full_copy)
+                return SQLITE_FULL;
         return REAL(file)->pMethods->xWrite(REAL(file), data, size, offset);
 }
 
@@ -84,7 +88,15 @@ static int fault_xOpen(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, i
         FaultFile *fault = (FaultFile *) file;
         int result;
 
-        *fault = (FaultFile) { .real = (sqlite3_file *) (fault + 1), .wal = flags & SQLITE_OPEN_WAL };
+        *fault = (FaultFile) {
+                .real = (sqlite3_file *) (fault + 1),
+                .wal = flags & SQLITE_OPEN_WAL,
+                .copy = name && strstr(name, "/snapshot.db"),
+        };
+        if (flags & SQLITE_OPEN_MAIN_DB && disk.failing_opens > 0) {
+                disk.failing_opens--;
+                return SQLITE_CANTOPEN;
+        }
         result = usual->xOpen(usual, name, fault->real, flags, ret_flags);
         if (fault->real->pMethods)
                 file->pMethods = &fault_methods;

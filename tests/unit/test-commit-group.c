@@ -21,6 +21,7 @@ typedef struct Fixture {
         sd_event *event;
         CommitGroup *group;
         unsigned commits, failures, reopenings;
+        int failure;                /* that the hook is to be told; 0: -EIO */
         size_t last_commit;
 } Fixture;
 
@@ -49,7 +50,7 @@ static void on_committed(size_t writes, void *userdata) {
 static void on_failed(int error, void *userdata) {
         Fixture *fixture = userdata;
 
-        assert_int_equal(error, -EIO);
+        assert_int_equal(error, fixture->failure < 0 ? fixture->failure : -EIO);
         assert_null(commit_group_store(fixture->group));
         fixture->failures++;
 }
@@ -81,7 +82,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-        static const char *const suffixes[] = { "", "-wal", "-shm" };
+        static const char *const suffixes[] = { "", "-wal", "-shm", ".other", ".other-wal", ".former", ".former-wal" };
         Fixture *fixture = *state;
 
         memset(&disk, 0, sizeof(disk));
@@ -576,6 +577,174 @@ static void test_done_may_add_after_the_reopening(void **state) {
         assert_int_equal(status_of(fixture, &next), JOB_QUEUED);
 }
 
+/* ------------------------------------------------------------------ another file */
+
+#define OTHER_JOB 50  /* of the file that takes the place of the first */
+
+typedef struct Replacement {
+        Fixture *fixture;
+        unsigned replaced, put_back;
+        int error;              /* of replace() */
+} Replacement;
+
+static void rename_file(const Fixture *fixture, const char *from, const char *to) {
+        char old_path[112], new_path[112];
+
+        (void) snprintf(old_path, sizeof(old_path), "%s%s", fixture->path, from);
+        (void) snprintf(new_path, sizeof(new_path), "%s%s", fixture->path, to);
+        assert_int_equal(rename(old_path, new_path), 0);
+}
+
+static int replace(void *userdata) {
+        Replacement *replacement = userdata;
+
+        assert_null(commit_group_store(replacement->fixture->group));
+        replacement->replaced++;
+        if (replacement->error < 0)
+                return replacement->error;
+        rename_file(replacement->fixture, "", ".former");
+        rename_file(replacement->fixture, ".other", "");
+        return 0;
+}
+
+static void put_back(void *userdata) {
+        Replacement *replacement = userdata;
+
+        replacement->put_back++;
+        if (replacement->error < 0)
+                return;
+        rename_file(replacement->fixture, "", ".other");
+        rename_file(replacement->fixture, ".former", "");
+}
+
+/* A file with one job. */
+static void make_other(Fixture *fixture) {
+        TestWrite write;
+        char path[112];
+        Store *store;
+
+        (void) snprintf(path, sizeof(path), "%s.other", fixture->path);
+        assert_int_equal(store_open(&store, path), 0);
+        assert_int_equal(store_group_begin(store), 0);
+        assert_int_equal(store_submit(store, &init_write(&write, fixture, OTHER_JOB)->job), 0);
+        assert_int_equal(store_group_commit(store), 0);
+        (void) store_free(store);
+}
+
+static int replace_file(Replacement *replacement) {
+        return commit_group_replace(replacement->fixture->group, replace, put_back, replacement);
+}
+
+/* Whether the store in use is the other file's. */
+static void check_other(Fixture *fixture, bool other) {
+        TestWrite write;
+
+        assert_int_equal(status_of(fixture, init_write(&write, fixture, OTHER_JOB)),
+                         other ? JOB_QUEUED : JOB_STATUS_INVALID);
+        add(fixture, &write, 60);
+        turn(fixture);
+        assert_int_equal(write.result, 0);
+        assert_int_equal(status_of(fixture, &write), JOB_QUEUED);
+}
+
+static void test_file_is_replaced_between_two_groups(void **state) {
+        Fixture *fixture = *state;
+        Replacement replacement = { .fixture = fixture };
+        TestWrite first, second;
+
+        make_other(fixture);
+        init_write(&second, fixture, 2);
+        init_write(&first, fixture, 1)->then = &second;
+        commit_group_add(fixture->group, &first.write);
+        assert_int_equal(replace_file(&replacement), 0);
+        assert_int_equal(replacement.put_back, 0);
+
+        /* What was open, and what came of that, was told and is in the former file. */
+        assert_true(first.done && second.done);
+        assert_int_equal(first.result, 0);
+        assert_int_equal(second.result, 0);
+        check_other(fixture, true);
+        assert_int_equal(status_of(fixture, &first), JOB_STATUS_INVALID);
+        fixture->group = commit_group_free(fixture->group);
+        put_back(&replacement);
+        open_group(fixture);
+        assert_int_equal(status_of(fixture, &first), JOB_QUEUED);
+        assert_int_equal(status_of(fixture, &second), JOB_QUEUED);
+}
+
+static void test_replacement_that_fails_leaves_the_file(void **state) {
+        Fixture *fixture = *state;
+        Replacement replacement = { .fixture = fixture, .error = -ENOTDIR };
+        TestWrite before;
+
+        add(fixture, &before, 1);
+        turn(fixture);
+        assert_int_equal(replace_file(&replacement), -ENOTDIR);
+        assert_int_equal(replacement.put_back, 1);
+        assert_int_equal(fixture->failures, 0);
+        assert_int_equal(status_of(fixture, &before), JOB_QUEUED);
+        check_other(fixture, false);
+}
+
+static void test_file_that_is_no_store_is_put_back(void **state) {
+        Fixture *fixture = *state;
+        Replacement replacement = { .fixture = fixture };
+        TestWrite before;
+
+        make_other(fixture);
+        add(fixture, &before, 1);
+        turn(fixture);
+        disk.failing_opens = 1;
+        assert_true(replace_file(&replacement) < 0);
+        assert_int_equal(replacement.replaced, 1);
+        assert_int_equal(replacement.put_back, 1);
+        assert_int_equal(fixture->failures, 0);
+        assert_int_equal(status_of(fixture, &before), JOB_QUEUED);
+        check_other(fixture, false);
+}
+
+static void test_file_that_cannot_be_opened_again_is_opened_later(void **state) {
+        Fixture *fixture = *state;
+        Replacement replacement = { .fixture = fixture };
+        TestWrite before, between;
+
+        make_other(fixture);
+        add(fixture, &before, 1);
+        turn(fixture);
+        disk.failing_opens = 2;
+        fixture->failure = -EACCES;
+        assert_int_equal(replace_file(&replacement), -EACCES);
+        assert_int_equal(replacement.put_back, 1);
+        assert_int_equal(fixture->failures, 1);
+        assert_null(commit_group_store(fixture->group));
+        add(fixture, &between, 2);
+        turn(fixture);
+        assert_int_equal(between.result, -EIO);
+
+        while (fixture->reopenings == 0)
+                assert_true(sd_event_run(fixture->event, TURN_USEC) > 0);
+        assert_int_equal(status_of(fixture, &before), JOB_QUEUED);
+        check_other(fixture, false);
+}
+
+static void test_closed_store_is_not_replaced(void **state) {
+        Fixture *fixture = *state;
+        Replacement replacement = { .fixture = fixture };
+        TestWrite write;
+
+        warm_up(fixture);
+        disk.broken = true;
+        add(fixture, &write, 1);
+        assert_int_equal(replace_file(&replacement), -EIO);
+        assert_null(commit_group_store(fixture->group));
+        assert_int_equal(replacement.replaced, 0);
+        assert_int_equal(replacement.put_back, 0);
+        assert_false(write.done);  /* its outcome is known when the store is open again */
+        disk.broken = false;
+        turn_until(fixture, &write.done);
+        assert_int_equal(write.result, -EIO);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -598,6 +767,11 @@ int main(void) {
                 TEST(store_that_fails_while_it_settles_is_opened_once_more),
                 TEST(freeing_in_doubt_tells_nothing),
                 TEST(done_may_add_after_the_reopening),
+                TEST(file_is_replaced_between_two_groups),
+                TEST(replacement_that_fails_leaves_the_file),
+                TEST(file_that_is_no_store_is_put_back),
+                TEST(file_that_cannot_be_opened_again_is_opened_later),
+                TEST(closed_store_is_not_replaced),
         };
 
         fault_vfs_install();

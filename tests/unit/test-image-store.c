@@ -488,6 +488,78 @@ static void test_many_threads_keep_equal_bytes(void **state) {
         assert_int_equal(count_files(fixture, "images/tmp"), 0);
 }
 
+/* ------------------------------------------------------------------ another state */
+
+/* A folder beside the state's own. */
+static int make_other(Fixture *fixture) {
+        int fd;
+
+        assert_int_equal(mkdirat(fixture->state_fd, "other", 0700), 0);
+        fd = openat(fixture->state_fd, "other", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static ImageFacts keep_png(Fixture *fixture) {
+        _cleanup_(temporary_image_freep) TemporaryImage *image = write_png(fixture);
+
+        assert_int_equal(temporary_image_keep(image), 0);
+        return *temporary_image_facts(image);
+}
+
+static void test_moved_store_has_the_other_folders_images(void **state) {
+        Fixture *fixture = *state;
+        _cleanup_close_ int other = make_other(fixture);
+        ImageFacts facts = keep_png(fixture);
+
+        assert_int_equal(image_store_move(fixture->store, other), 0);
+        assert_int_equal(image_store_open(fixture->store, facts.sha256, facts.format), -ENOENT);
+        assert_int_equal(image_store_remove(fixture->store, facts.sha256, facts.format), -ENOENT);
+        (void) keep_png(fixture);
+        assert_stored(fixture, &facts, sample_png, sizeof(sample_png));
+        assert_int_equal(count_files(fixture, "other/images"), 2);
+        assert_int_equal(image_store_remove(fixture->store, facts.sha256, facts.format), 0);
+
+        assert_int_equal(image_store_move(fixture->store, fixture->state_fd), 0);
+        assert_stored(fixture, &facts, sample_png, sizeof(sample_png));
+}
+
+/* A folder that is known to be durable in one state is not so in another. */
+static void test_moved_store_makes_its_folders_durable_anew(void **state) {
+        Fixture *fixture = *state;
+        _cleanup_close_ int other = make_other(fixture);
+
+        (void) keep_png(fixture);
+        assert_int_equal(image_store_move(fixture->store, other), 0);
+        memset(&disk, 0, sizeof(disk));
+        (void) keep_png(fixture);
+        assert_string_equal(disk.calls, "FRDD");
+
+        assert_int_equal(image_store_move(fixture->store, fixture->state_fd), 0);
+        memset(&disk, 0, sizeof(disk));
+        (void) keep_png(fixture);
+        assert_string_equal(disk.calls, "FRD");
+}
+
+static void test_move_that_fails_leaves_the_store(void **state) {
+        Fixture *fixture = *state;
+        _cleanup_close_ int other = make_other(fixture), file = -1;
+        ImageFacts facts = keep_png(fixture);
+
+        file = openat(other, "images", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_true(file >= 0);
+        assert_true(image_store_move(fixture->store, other) < 0);
+        assert_int_equal(unlinkat(other, "images", 0), 0);
+        disk.fail_fsync = EIO;
+        assert_int_equal(image_store_move(fixture->store, other), -EIO);
+
+        assert_stored(fixture, &facts, sample_png, sizeof(sample_png));
+        memset(&disk, 0, sizeof(disk));
+        (void) keep_png(fixture);
+        assert_string_equal(disk.calls, "FRD");
+        assert_int_equal(count_files(fixture, "images/tmp"), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -511,6 +583,9 @@ int main(void) {
                 TEST(test_a_failed_batch_keeps_nothing),
                 TEST(test_one_bad_rename_fails_alone),
                 TEST(test_many_threads_keep_equal_bytes),
+                TEST(test_moved_store_has_the_other_folders_images),
+                TEST(test_moved_store_makes_its_folders_durable_anew),
+                TEST(test_move_that_fails_leaves_the_store),
         };
 
         return cmocka_run_group_tests_name("image-store", tests, NULL, NULL);

@@ -332,9 +332,57 @@ static void test_manual_is_current(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
 
+/* ------------------------------------------------------------------ receivers */
+
+#define RECEIVERS "receivers = ( { name = \"pager\"; url = \"file:/x\"; }, { name = \"slack\"; kind = \"slack\"; " \
+        "url = \"credential:slack-webhook-url\"; severity = \"warning\"; timeout = \"2s\"; } );"
+
+static const ReceiverConf *receiver_at(const Settings *settings, size_t i) {
+        assert_true(i < settings->common.receivers.count);
+        return settings->common.receivers.items[i];
+}
+
+static void test_receivers(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_text(*state, RECEIVERS);
+
+        assert_string_equal(receiver_at(settings, 0)->name, "pager");
+        assert_int_equal(receiver_at(settings, 0)->kind, RECEIVER_WEBHOOK);
+        assert_int_equal(receiver_at(settings, 0)->severity, 0);
+        assert_int_equal(receiver_at(settings, 0)->timeout, 5 * USEC_PER_SEC);
+        assert_int_equal(receiver_at(settings, 1)->kind, RECEIVER_SLACK);
+        assert_int_equal(receiver_at(settings, 1)->severity, 1);
+        assert_string_equal(receiver_at(settings, 1)->url, "credential:slack-webhook-url");
+}
+
+static void test_url_of_the_environment_wins(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+
+        folder_set(*state, "SLACK_WEBHOOK_URL=https://hooks.example.org/x");
+        settings = load_text(*state, RECEIVERS);
+        assert_string_equal(receiver_at(settings, 0)->url, "file:/x");
+        assert_string_equal(receiver_at(settings, 1)->url, "env:SLACK_WEBHOOK_URL");
+}
+
+static void test_bad_receivers(void **state) {
+        assert_refused(*state, "receivers = ( { name = \"a b\"; url = \"file:/x\"; } );",
+                       "atelier.conf:1: receivers.a b.name: wrong name; expected letters, digits, dots, dashes and "
+                       "underscores\n");
+        assert_refused(*state, "receivers = ( { name = \"a\"; } );",
+                       "atelier.conf:1: receivers.a.url: missing; expected credential:NAME, file:/PATH or env:NAME\n");
+        assert_refused(*state, "receivers = ( { name = \"a\"; kind = \"journald\"; } );",
+                       "atelier.conf:1: receivers.a.kind: wrong; expected the kind journald for the name journald, and for "
+                       "no other\n");
+        assert_refused(*state, "receivers = ( { name = \"journald\"; url = \"file:/x\"; } );",
+                       "atelier.conf:1: receivers.journald.kind: wrong; expected the kind journald for the name journald, "
+                       "and for no other\n");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_defaults),
+                TEST(test_receivers),
+                TEST(test_url_of_the_environment_wins),
+                TEST(test_bad_receivers),
                 TEST(test_presets_of_the_guide),
                 TEST(test_variables_of_the_guide),
                 TEST(test_log_levels_in_any_case),

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store-copy.h"
 #include "store-schema.h"
 #include "store.h"
 
@@ -47,7 +48,9 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-        static const char *const names[] = { "db", "db-wal", "db-shm", "db-journal", "copy", "copy-wal" };
+        static const char *const names[] = {
+                "db", "db-wal", "db-shm", "db-journal", "copy", "copy-wal", "copy-journal",
+        };
         Fixture *fixture = *state;
         char path[96];
 
@@ -581,6 +584,127 @@ static void test_crash_loses_nothing_and_the_wal_begins_anew(void **state) {
         store_free(copy.store);
 }
 
+/* ------------------------------------------------------------------ a copy */
+
+#define COPIED_JOBS 8000  /* more than one step takes */
+#define STEPS_MAX 1000
+
+static void begin_copy(Fixture *fixture) {
+        char path[112];
+
+        (void) snprintf(path, sizeof(path), "%s/copy", fixture->folder);
+        assert_int_equal(store_copy_begin(fixture->store, path), 0);
+}
+
+static void finish_copy(Fixture *fixture) {
+        unsigned steps = 0;
+        int r;
+
+        while ((r = store_copy_step(fixture->store)) == STORE_COPY_MORE)
+                assert_true(steps++ < STEPS_MAX);
+        assert_int_equal(r, 0);
+}
+
+static void open_copy(Fixture *fixture, Fixture *copy) {
+        *copy = (Fixture) {};
+        (void) snprintf(copy->path, sizeof(copy->path), "%s/copy", fixture->folder);
+        assert_int_equal(store_open(&copy->store, copy->path), 0);
+}
+
+static void submit_many(Fixture *fixture, unsigned from, unsigned to) {
+        begin(fixture);
+        for (unsigned number = from; number < to; number++)
+                assert_int_equal(submit(fixture, number), 0);
+        commit(fixture);
+}
+
+static void cancel(Fixture *fixture, unsigned number) {
+        _cleanup_(job_freep) Job *job = get(fixture, number);
+
+        begin(fixture);
+        job->status = JOB_CANCELLED;
+        assert_int_equal(store_end_queued(fixture->store, job), 0);
+        commit(fixture);
+}
+
+/* Pages that are copied and pages that are not yet: both are as the store is at the last step. */
+static void test_copy_has_what_was_written_while_it_was_made(void **state) {
+        Fixture *fixture = *state;
+        int64_t waiting;
+        Fixture copy;
+
+        submit_many(fixture, 0, COPIED_JOBS);
+        begin_copy(fixture);
+        assert_int_equal(store_copy_step(fixture->store), STORE_COPY_MORE);
+        cancel(fixture, 0);
+        cancel(fixture, COPIED_JOBS - 1);
+        assert_int_equal(store_copy_step(fixture->store), STORE_COPY_MORE);
+        submit_many(fixture, COPIED_JOBS, COPIED_JOBS + 10);
+        finish_copy(fixture);
+        cancel(fixture, 1);  /* too late */
+
+        open_copy(fixture, &copy);
+        assert_int_equal(status_of(&copy, 0), JOB_CANCELLED);
+        assert_int_equal(status_of(&copy, COPIED_JOBS - 1), JOB_CANCELLED);
+        assert_int_equal(status_of(&copy, COPIED_JOBS + 9), JOB_QUEUED);
+        assert_int_equal(status_of(&copy, 1), JOB_QUEUED);
+        assert_int_equal(store_count_waiting(copy.store, &waiting), 0);
+        assert_int_equal(waiting, COPIED_JOBS + 10 - 2);
+        (void) store_free(copy.store);
+}
+
+static void test_copy_waits_for_the_open_group(void **state) {
+        Fixture *fixture = *state;
+        Fixture copy;
+
+        submit_many(fixture, 0, 1);
+        begin_copy(fixture);
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        for (unsigned i = 0; i < 10; i++)
+                assert_int_equal(store_copy_step(fixture->store), STORE_COPY_MORE);
+        store_group_rollback(fixture->store);
+        finish_copy(fixture);
+        open_copy(fixture, &copy);
+        assert_int_equal(status_of(&copy, 0), JOB_QUEUED);
+        assert_int_equal(status_of(&copy, 1), JOB_STATUS_INVALID);
+        (void) store_free(copy.store);
+}
+
+static void test_copy_that_was_given_up_is_none(void **state) {
+        Fixture *fixture = *state;
+
+        submit_many(fixture, 0, COPIED_JOBS);
+        assert_int_equal(store_copy_step(fixture->store), -ECANCELED);
+        begin_copy(fixture);
+        assert_int_equal(store_copy_step(fixture->store), STORE_COPY_MORE);
+        store_copy_end(fixture->store);
+        assert_int_equal(store_copy_step(fixture->store), -ECANCELED);
+        begin_copy(fixture);
+        finish_copy(fixture);
+        assert_int_equal(store_copy_step(fixture->store), -ECANCELED);
+}
+
+/* Freeing the store gives it up as well. */
+static void test_store_is_freed_in_the_midst_of_a_copy(void **state) {
+        Fixture *fixture = *state;
+
+        submit_many(fixture, 0, COPIED_JOBS);
+        begin_copy(fixture);
+        assert_int_equal(store_copy_step(fixture->store), STORE_COPY_MORE);
+        fixture->store = store_free(fixture->store);
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        assert_int_equal(status_of(fixture, COPIED_JOBS - 1), JOB_QUEUED);
+}
+
+static void test_copy_to_a_folder_that_is_missing_is_an_error(void **state) {
+        Fixture *fixture = *state;
+
+        assert_true(store_copy_begin(fixture->store, "/nonexistent/copy") < 0);
+        assert_int_equal(store_copy_step(fixture->store), -ECANCELED);
+        submit_many(fixture, 0, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 #define FILE_TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up_folder, tear_down)
 
@@ -608,6 +732,11 @@ int main(void) {
                 FILE_TEST(folder_that_is_missing_is_an_error),
                 TEST(second_writer_is_kept_out),
                 TEST(crash_loses_nothing_and_the_wal_begins_anew),
+                TEST(copy_has_what_was_written_while_it_was_made),
+                TEST(copy_waits_for_the_open_group),
+                TEST(copy_that_was_given_up_is_none),
+                TEST(store_is_freed_in_the_midst_of_a_copy),
+                TEST(copy_to_a_folder_that_is_missing_is_an_error),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -271,7 +271,125 @@ static void test_bad_interfaces_are_not_added(void **state) {
         assert_int_equal(varlink_server_add_interface(f->server, "interface a.b", unknown, f), -EINVAL);
 }
 
+/* ---------------------------------------------------------------- flow */
+
+#define FLOOD_BYTES (64 * 1024)
+#define FLOODS_MAX 64
+
+/* A call of Keep that sends large replies as long as the kernel takes them, and more whenever it is drained. */
+typedef struct Flood {
+        VarlinkCall *call;
+        unsigned sent, drained, wanted;
+} Flood;
+
+static void flood(Flood *flood) {
+        static char text[FLOOD_BYTES + 1];
+
+        (void) memset(text, 'x', FLOOD_BYTES);
+        while (varlink_call_is_drained(flood->call) && flood->sent < flood->wanted) {
+                JsonValue *reply = json_new_object();
+
+                assert_int_equal(json_add_string(reply, "text", text), 0);
+                assert_int_equal(varlink_call_notify(flood->call, reply), 0);
+                flood->sent++;
+        }
+}
+
+static void on_flood_drained(VarlinkCall *call, void *userdata) {
+        Flood *drained = userdata;
+
+        assert_true(varlink_call_is_drained(call));
+        drained->drained++;
+        if (drained->sent < drained->wanted)
+                flood(drained);
+        else
+                assert_int_equal(varlink_call_reply(call, NULL), 0);
+}
+
+static void begin_flood(ServerFixture *f, Flood *begun, unsigned wanted) {
+        send_message(f->peer, CALL_MORE("Keep", "{}"));
+        run_until(f->event, f->n_kept == 1);
+        *begun = (Flood) { .call = take_kept(f), .wanted = wanted };
+        varlink_call_set_closed_handler(begun->call, NULL, NULL);
+        varlink_call_set_drained_handler(begun->call, on_flood_drained, begun);
+        flood(begun);
+}
+
+/* What it has read so far is thrown away. */
+static bool peer_has_read(ServerFixture *f, size_t *total, size_t size) {
+        f->inbox.size = 0;
+        inbox_read(&f->inbox, f->peer);
+        *total += f->inbox.size;
+        return *total >= size;
+}
+
+static void test_a_call_whose_peer_does_not_read_is_not_told_to_go_on(void **state) {
+        ServerFixture *f = *state;
+        Flood flooding;
+        unsigned sent;
+
+        begin_flood(f, &flooding, FLOODS_MAX);
+        sent = flooding.sent;
+        assert_in_range(sent, 1, FLOODS_MAX - 1);
+        assert_false(varlink_call_is_drained(flooding.call));
+        run_until_quiet(f->event);
+        assert_int_equal(flooding.drained, 0);
+        assert_int_equal(flooding.sent, sent);
+}
+
+static void test_a_call_goes_on_as_its_peer_reads(void **state) {
+        ServerFixture *f = *state;
+        Flood flooding;
+        size_t total = 0;
+
+        begin_flood(f, &flooding, FLOODS_MAX);
+        run_until(f->event, peer_has_read(f, &total, (size_t) FLOODS_MAX * FLOOD_BYTES));
+        run_until(f->event, !f->busy);  /* the drained handler has given the last reply */
+        assert_int_equal(flooding.sent, FLOODS_MAX);
+        assert_true(flooding.drained > 1);
+        f->inbox.size = 0;
+        send_message(f->peer, ECHO("x"));
+        run_until(f->event, inbox_filled(f, 1) && inbox_has_message(&f->inbox));
+}
+
+static void test_a_peer_that_goes_away_ends_a_call_that_waits_for_it(void **state) {
+        ServerFixture *f = *state;
+        Flood flooding;
+
+        begin_flood(f, &flooding, FLOODS_MAX);
+        f->n_kept = 1;
+        f->kept[0] = flooding.call;
+        varlink_call_set_closed_handler(flooding.call, on_kept_closed, f);
+        f->peer = fd_close(f->peer);
+        run_until(f->event, f->n_closed == 1);
+        run_until_quiet(f->event);
+        assert_int_equal(flooding.drained, 0);
+}
+
 /* ---------------------------------------------------------------- descriptors */
+
+static bool accept_nobodys(_unused_ const VarlinkPeer *peer, _unused_ void *userdata) {
+        return false;
+}
+
+static void test_descriptors_of_a_peer_that_may_send_none_end_its_connection(void **state) {
+        ServerFixture *f = *state;
+        int file = file_with_text("zero");
+        const char call[] = ECHO("x");
+        size_t before;
+
+        varlink_server_accept_fds(f->server, accept_nobodys, NULL);
+        fd_close(f->peer);
+        f->peer = connect_peer(f);
+        run_until_quiet(f->event);
+        send_message(f->peer, ECHO("x"));
+        assert_reply(f, ECHOED("x"));
+        before = count_open_fds();
+        send_with_fds(f->peer, call, sizeof(call), &file, 1);
+        run_until(f->event, peer_sees_end(f));
+        assert_int_equal(count_open_fds(), before - 1);
+        fd_close(file);
+}
 
 static void test_descriptors_come_with_the_call_in_their_order(void **state) {
         ServerFixture *f = *state;
@@ -383,6 +501,10 @@ int main(void) {
                 server_test(test_a_descriptor_goes_with_the_reply),
                 server_test(test_each_of_several_replies_carries_its_own_descriptors),
                 server_test(test_no_more_descriptors_than_allowed_go_with_a_reply),
+                server_test(test_a_call_whose_peer_does_not_read_is_not_told_to_go_on),
+                server_test(test_a_call_goes_on_as_its_peer_reads),
+                server_test(test_a_peer_that_goes_away_ends_a_call_that_waits_for_it),
+                server_test(test_descriptors_of_a_peer_that_may_send_none_end_its_connection),
         };
 
         return cmocka_run_group_tests_name("varlink-server", tests, NULL, NULL);

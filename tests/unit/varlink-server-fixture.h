@@ -158,7 +158,7 @@ static inline int server_setup(void **state) {
         assert_true(sd_event_new(&f->event) >= 0);
         assert_int_equal(varlink_server_new(&f->server, f->event, &product, f), 0);
         assert_int_equal(varlink_server_add_interface(f->server, test_interface, test_methods, f), 0);
-        varlink_server_accept_fds(f->server);
+        varlink_server_accept_fds(f->server, NULL, NULL);
         varlink_server_set_busy_handler(f->server, on_server_busy);
         f->peer = connect_peer(f);
         *state = f;

@@ -44,6 +44,7 @@ typedef struct TestCall {
 struct WorkerFixture {
         ConfFolder *folder;
         char state[96], socket[96], database[128];
+        char option[96];          /* lives as long as the service, as argv does */
         PollSet *poll;
         Service *service;
         Manager *manager;
@@ -72,9 +73,9 @@ static inline void worker_pass_socket(WorkerFixture *fixture) {
 }
 
 static inline void worker_start(WorkerFixture *fixture) {
-        _cleanup_free_ char *option = text_format("--config=%s", fixture->folder->path);
-        char *argv[] = { (char *) "atelier-worker", option, NULL };
+        char *argv[] = { (char *) "atelier-worker", fixture->option, NULL };
 
+        (void) snprintf(fixture->option, sizeof(fixture->option), "--config=%s", fixture->folder->path);
         worker_pass_socket(fixture);
         (void) setenv("STATE_DIRECTORY", fixture->state, 1);
         optind = 0;

@@ -66,4 +66,6 @@ reset() {
     systemctl daemon-reload
     systemctl reset-failed
     systemctl start atelier.target
+    # Its hour may come in the middle of a test; those that are about it start it.
+    systemctl stop atelier-backup.timer
 }

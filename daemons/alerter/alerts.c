@@ -1,0 +1,134 @@
+#include "alerts.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+/* Whoever fires has done so in a panic, perhaps many times a second: a unit in a crash loop, a script in a loop.
+ * What is the same by its key, or one too many of its kind, is counted in an alert that is there already, and
+ * nobody is told. The count is written down before the answer as well. */
+
+static bool is_of_kind(const Alert *alert, const AlertInput *input, usec_t now) {
+        usec_t age = now > alert->fired_at ? now - alert->fired_at : 0;
+
+        return age < ALERTS_WINDOW_USEC && text_equal(alert->name, input->name) &&
+               text_equal(alert->source, input->source);
+}
+
+/* The one that a further alert is folded into; NULL: it is one of its own. */
+static Alert *find_fold(const AlerterManager *manager, const AlertInput *input, usec_t now) {
+        Alert *alert, *last = NULL;
+        size_t count = 0;
+
+        if (input->key && (alert = alert_store_find_key(manager->store, input->key)))
+                return alert;
+        for (size_t i = 0; (alert = alert_store_at(manager->store, i)); i++) {
+                if (!is_of_kind(alert, input, now))
+                        continue;
+                count++;
+                if (alert->state == ALERT_FIRING)
+                        last = alert;
+        }
+        return count >= ALERTS_PER_SOURCE_MAX ? last : NULL;
+}
+
+static int fold(AlerterManager *manager, Alert *alert, usec_t now) {
+        usec_t before = alert->updated_at;
+        int r;
+
+        alert->count++;
+        alert->updated_at = now;
+        r = alert_store_save(manager->store, alert);
+        if (r < 0) {
+                alert->count--;
+                alert->updated_at = before;
+        }
+        return r;
+}
+
+/* The journal is told at once. Should the alert then not be stored, whoever fired it hears that too. */
+static int add_deliveries(const AlerterManager *manager, Alert *alert, usec_t now) {
+        const Receiver *receiver;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && (receiver = receivers_at(manager->receivers, i)); i++) {
+                Delivery *delivery;
+
+                if (receiver->problem || alert->severity < receiver->severity)
+                        continue;
+                r = alert_add_delivery(alert, receiver->name, now, &delivery);
+                if (r < 0 || !receiver->notifier->tell)
+                        continue;
+                receiver->notifier->tell(&(Notice) { .alert = alert, .receiver = receiver->name });
+                delivery->state = DELIVERY_SENT;
+                delivery->attempts = 1;
+                delivery->sent_at = now;
+        }
+        return r;
+}
+
+static int add(AlerterManager *manager, const AlertInput *input, usec_t now, Alert **ret, const char **ret_field) {
+        _cleanup_(alert_freep) Alert *alert = NULL;
+        int r;
+
+        r = alert_new(&alert, input, now, ret_field);
+        if (r == ALERT_BAD_FIELD)
+                return ALERTS_BAD_FIELD;
+        if (r >= 0)
+                r = add_deliveries(manager, alert, now);
+        if (r >= 0)
+                r = alert_store_add(manager->store, alert);
+        if (r == ALERT_STORE_FULL)
+                return ALERTS_FULL;
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(alert);
+        outbox_look(manager->outbox);
+        return 0;
+}
+
+int alerts_fire(AlerterManager *manager, const AlertInput *input, Alert **ret, const char **ret_field) {
+        usec_t now = time_now_realtime();
+        Alert *alert = find_fold(manager, input, now);
+        int r;
+
+        if (alert) {
+                r = fold(manager, alert, now);
+                *ret = alert;
+        } else
+                r = add(manager, input, now, ret, ret_field);
+        if (r == 0)
+                metrics_add(manager->metrics, METRIC_ALERTS_FIRED, METRIC_VALUES(severity_name((*ret)->severity)), 1);
+        return r;
+}
+
+/* What the journal was told of it was told at once, and so is this. */
+static void tell_at_once(const AlerterManager *manager, Alert *alert, usec_t now) {
+        for (size_t i = 0; i < alert->n_deliveries; i++) {
+                Delivery *delivery = &alert->deliveries[i];
+                const Receiver *receiver = receivers_find(manager->receivers, delivery->receiver);
+
+                if (delivery->state != DELIVERY_PENDING || !receiver || !receiver->notifier->tell)
+                        continue;
+                receiver->notifier->tell(&(Notice) { .alert = alert, .state = delivery->notice });
+                delivery->state = DELIVERY_SENT;
+                delivery->attempts = 1;
+                delivery->sent_at = now;
+        }
+}
+
+int alerts_resolve(AlerterManager *manager, Alert *alert) {
+        usec_t now = time_now_realtime();
+        int r;
+
+        if (alert->state == ALERT_RESOLVED)
+                return 0;
+        alert_resolve(alert, now);
+        tell_at_once(manager, alert, now);
+        r = alert_store_save(manager->store, alert);
+        /* Not taken back where it fails: it is sent, and asked for again after a crash. */
+        outbox_look(manager->outbox);
+        return r;
+}

@@ -1,0 +1,150 @@
+#include "state-database.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+#include "store-private.h"
+#include "store-schema.h"
+
+#define APPLICATION_ID_OFFSET 68  /* in SQLite's header, big-endian */
+
+struct StateDatabase {
+        Store *store;
+        StateTotals totals;
+        sqlite3_stmt *images;
+};
+
+static int run(const StateDatabase *database, const char *text) {
+        return store_error(database->store, sqlite3_exec(database->store->database, text, NULL, NULL, NULL));
+}
+
+/* The first column of the only row. */
+static int get_integer(const StateDatabase *database, const char *text, int64_t *ret) {
+        sqlite3_stmt *statement;
+        int result;
+
+        result = sqlite3_prepare_v2(database->store->database, text, -1, &statement, NULL);
+        if (result != SQLITE_OK)
+                return store_error(database->store, result);
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW)
+                *ret = sqlite3_column_int64(statement, 0);
+        (void) sqlite3_finalize(statement);
+        return store_error(database->store, result);
+}
+
+static int check(const StateDatabase *database) {
+        sqlite3_stmt *statement;
+        bool sound;
+        int result;
+
+        result = sqlite3_prepare_v2(database->store->database, "PRAGMA integrity_check(1)", -1, &statement, NULL);
+        if (result != SQLITE_OK)
+                return store_error(database->store, result);
+        result = sqlite3_step(statement);
+        sound = result == SQLITE_ROW && text_equal((const char *) sqlite3_column_text(statement, 0), "ok");
+        (void) sqlite3_finalize(statement);
+        if (store_error(database->store, result) < 0)
+                return store_error(database->store, result);
+        return sound ? 0 : -EUCLEAN;
+}
+
+static int count(StateDatabase *database) {
+        StateTotals *totals = &database->totals;
+        int r;
+
+        r = get_integer(database, "SELECT count(*) FROM job", &totals->jobs);
+        if (r >= 0)
+                r = get_integer(database, "SELECT count(*) FROM job WHERE held = 1", &totals->held);
+        if (r >= 0)
+                r = get_integer(database, "SELECT count(*) FROM (SELECT DISTINCT sha256, format FROM image)",
+                                &totals->images);
+        if (r >= 0)
+                r = get_integer(database, "SELECT coalesce(sum(size_bytes), 0) FROM "
+                                "(SELECT DISTINCT sha256, format, size_bytes FROM image)", &totals->image_bytes);
+        return r;
+}
+
+/* A new database is made of what is none yet: here it would be an empty state. */
+static int look_whose(const char *path) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        uint8_t id[4];
+        ssize_t n;
+
+        if (fd < 0)
+                return -errno;
+        n = fd_pread_all(fd, id, sizeof(id), APPLICATION_ID_OFFSET);
+        if (n < 0)
+                return (int) n;
+        if (n < (ssize_t) sizeof(id) || ((uint32_t) id[0] << 24 | (uint32_t) id[1] << 16 | (uint32_t) id[2] << 8 | id[3]) !=
+                                                (uint32_t) STORE_APPLICATION_ID)
+                return -EUCLEAN;
+        return 0;
+}
+
+/* Nobody has them in progress any more: the process that made the copy would take an attempt of its own for one that is
+ * still under way. */
+static int hold_unfinished(const StateDatabase *database) {
+        return run(database, "UPDATE job SET held = 1, lease = NULL WHERE status IN (0, 1)");
+}
+
+int state_database_open(StateDatabase **ret, const char *path, bool thorough) {
+        _cleanup_(state_database_freep) StateDatabase *database = NULL;
+        int result, r;
+
+        database = calloc(1, sizeof(*database));
+        if (!database)
+                return -ENOMEM;
+        r = look_whose(path);
+        if (r >= 0)
+                r = store_open(&database->store, path);
+        if (r >= 0)
+                r = run(database, "PRAGMA journal_mode = DELETE");
+        if (r >= 0 && thorough)
+                r = check(database);
+        if (r >= 0)
+                r = hold_unfinished(database);
+        if (r >= 0)
+                r = count(database);
+        if (r < 0)
+                return r;
+
+        result = sqlite3_prepare_v2(database->store->database,
+                                    "SELECT sha256, format, max(size_bytes) FROM image "
+                                    "GROUP BY sha256, format ORDER BY sha256, format", -1, &database->images, NULL);
+        if (result != SQLITE_OK)
+                return store_error(database->store, result);
+        *ret = TAKE_PTR(database);
+        return 0;
+}
+
+StateDatabase *state_database_free(StateDatabase *database) {
+        if (!database)
+                return NULL;
+        (void) sqlite3_finalize(database->images);
+        (void) store_free(database->store);
+        free(database);
+        return NULL;
+}
+
+const StateTotals *state_database_totals(const StateDatabase *database) {
+        return &database->totals;
+}
+
+int state_database_next_image(StateDatabase *database, StateImage *ret) {
+        const char *sha256;
+        int result;
+
+        result = sqlite3_step(database->images);
+        if (result != SQLITE_ROW)
+                return store_error(database->store, result);
+        sha256 = (const char *) sqlite3_column_text(database->images, 0);
+        ret->format = image_format_from_name((const char *) sqlite3_column_text(database->images, 1));
+        if (!sha256 || !sha256_text_valid(sha256) || ret->format == IMAGE_FORMAT_INVALID)
+                return -EUCLEAN;
+        (void) memcpy(ret->sha256, sha256, SHA256_TEXT_MAX);
+        ret->size_bytes = (uint64_t) sqlite3_column_int64(database->images, 2);
+        return 1;
+}
