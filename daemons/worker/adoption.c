@@ -3,7 +3,7 @@
  * The model: `next` is built beside `current` (state-receiver.h), under an id that each call names, so that a scheduler
  * that was away cannot go on with what somebody else has begun. Adopt then goes through
  *
- *     CHECKING   in a helper thread: the database is sound and of ours, every image is there, all is durable
+ *     CHECKING   in a helper thread: the database is sound and of ours, images are counted, all is durable
  *     PARKING    nothing is started any more; what is under way is waited for and committed, to the state in use
  *     exchange   in one turn of the loop: who waits for a job is sent away (and asks again), the store is closed, the
  *                folders are exchanged (state-folder.h), the store is opened; back again if that fails
@@ -36,6 +36,8 @@ struct Adoption {
         StateReceiver *receiver;
         bool busy;                  /* a helper thread is at work on it, or it is being adopted */
         usec_t called_at;           /* monotonic: when it was last asked for anything */
+        bool held;                  /* the worker stays for it, as long as its caller may come back */
+        sd_event_source *patience_timer;
 
         bool receiving, abandoned;  /* abandoned: to be removed once the helper thread has let go of its files */
         sd_event_source *let_go;
@@ -73,18 +75,52 @@ Adoption *adoption_free(Adoption *adoption) {
                 varlink_call_abandon(adoption->call);
         (void) sd_event_source_disable_unref(adoption->let_go);
         (void) sd_event_source_disable_unref(adoption->park_timer);
+        (void) sd_event_source_disable_unref(adoption->patience_timer);
         (void) state_receiver_free(adoption->receiver);
         free(adoption);
         return NULL;
 }
 
 static void forget(Adoption *adoption) {
-        adoption->manager->adoption = NULL;
+        Manager *manager = adoption->manager;
+
+        if (adoption->held)
+                service_release(manager->service);
+        manager->adoption = NULL;
         (void) adoption_free(adoption);
 }
 
-bool adoption_under_way(const Adoption *adoption) {
-        return adoption && (adoption->busy || time_now_monotonic() < adoption->called_at + ADOPTION_PATIENCE_USEC);
+void adoption_quiesce(Adoption *adoption) {
+        if (adoption && !adoption->busy)
+                forget(adoption);
+}
+
+/* What was built stays until the next adoption, or the next start. */
+static int on_patience(sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        Adoption *adoption = userdata;
+        usec_t now = time_now_monotonic(), end = adoption->called_at + ADOPTION_PATIENCE_USEC;
+
+        if (!adoption->busy && now >= end) {
+                log_warning("an adoption was begun and not gone on with; it is given up");
+                forget(adoption);
+                return 0;
+        }
+        (void) sd_event_source_set_time_relative(source, adoption->busy ? ADOPTION_PATIENCE_USEC : end - now);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* From its first call on. */
+static int hold(Adoption *adoption) {
+        int r;
+
+        r = sd_event_add_time_relative(service_event(adoption->manager->service), &adoption->patience_timer,
+                                       CLOCK_MONOTONIC, ADOPTION_PATIENCE_USEC, 0, on_patience, adoption);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(adoption->patience_timer, "adoption");
+        service_hold(adoption->manager->service);
+        adoption->held = true;
+        return 0;
 }
 
 /* ------------------------------------------------------------------ helper threads with a call */
@@ -146,6 +182,8 @@ static int begin(FolderTask *task, JsonValue *reply) {
         int r;
 
         r = json_add_string(reply, "adoption", id_new(task->adoption->id));
+        if (r >= 0)
+                r = hold(task->adoption);
         if (r < 0)
                 return r;
         return state_receiver_new(&task->adoption->receiver, TAKE_FD(task->folder_fd),
@@ -176,7 +214,8 @@ int adoption_prepare(Manager *manager, VarlinkCall *call) {
 
         if (manager->snapshot || (manager->adoption && manager->adoption->busy))
                 return refuse_busy(call);
-        manager->adoption = adoption_free(manager->adoption);
+        if (manager->adoption)
+                forget(manager->adoption);
         manager->adoption = calloc(1, sizeof(Adoption));
         if (!manager->adoption)
                 return -ENOMEM;
@@ -386,6 +425,8 @@ static void on_received(void *userdata, int result) {
                 (void) varlink_call_error_errno(call, result);
         service_release(adoption->manager->service);
         (void) delivery_free(delivery);
+        if (service_stopping(adoption->manager->service))
+                adoption_quiesce(adoption);
 }
 
 static int read_delivery(Delivery *delivery, VarlinkCall *call, const JsonValue *members) {
@@ -527,7 +568,7 @@ static void finish(Adoption *adoption, int result) {
                 (void) varlink_call_error_errno(call, result);
         (void) json_free(reply);
         adoption->busy = false;
-        if (result == 0)
+        if (result == 0 || service_stopping(service))
                 forget(adoption);
         service_release(service);
 }
@@ -561,25 +602,37 @@ static void put_back_state(void *userdata) {
                                        state_folder_next(manager->state));
 }
 
+/* The state is in use from here on, whatever fails: a queue that can't be read is found again by the next start. */
+static void take_over(Adoption *adoption) {
+        Manager *manager = adoption->manager;
+        int r;
+
+        r = state_folder_keep_former(manager->state, time_now_realtime(), adoption->former);
+        if (r < 0) {
+                (void) log_warning_errno(r, "the former state keeps the name `next` until the next start");
+                (void) stpcpy(adoption->former, "next");
+        }
+        r = dispatcher_recover(manager->dispatcher);
+        if (r < 0)
+                (void) log_error_errno(r, "the restored queue can't be read; restart the worker");
+        adoption->totals.held = dispatcher_held(manager->dispatcher);
+        (void) manager_look_for_paid_history(manager);
+}
+
 static void exchange(Adoption *adoption) {
         Manager *manager = adoption->manager;
         int r;
 
         (void) sd_event_source_set_enabled(adoption->park_timer, SD_EVENT_OFF);
         r = commit_group_replace(manager->group, replace_state, put_back_state, manager);
-        if (r >= 0) {
-                int q = state_folder_keep_former(manager->state, time_now_realtime(), adoption->former);
-
-                if (q < 0)
-                        (void) log_warning_errno(q, "the former state keeps its name `next` until the next start");
-                r = dispatcher_recover(manager->dispatcher);
-                if (r < 0)
-                        (void) log_error_errno(r, "the restored queue can't be read");
-                manager_look_for_paid_history(manager);
-        } else
-                adoption->reason = "it can't be put in place; the state in use stays";
+        if (r >= 0)
+                take_over(adoption);
+        else {
+                (void) log_error_errno(r, "a restored state can't be put in place");
+                adoption->reason = "it can't be put in place (the worker's journal says why); the state in use stays";
+        }
         dispatcher_unpark(manager->dispatcher);
-        finish(adoption, r < 0 && adoption->reason ? STATE_REFUSED : MIN(r, 0));
+        finish(adoption, r < 0 ? STATE_REFUSED : 0);
 }
 
 static void on_parked(void *userdata) {

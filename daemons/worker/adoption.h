@@ -10,7 +10,7 @@ int adoption_adopt(Manager *manager, VarlinkCall *call, const char *id);
 int adoption_abandon(Manager *manager, VarlinkCall *call, const char *id);
 int adoption_discard_former(Manager *manager, VarlinkCall *call);
 
-/* Is somebody building a state? What was begun and not gone on with for long does not count. */
-bool adoption_under_way(const Adoption *adoption);
+/* The daemon stops: one that is not being put in place is given up. */
+void adoption_quiesce(Adoption *adoption);
 
 Adoption *adoption_free(Adoption *adoption);

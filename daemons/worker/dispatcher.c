@@ -337,11 +337,12 @@ static int on_wake(_unused_ sd_event_source *source, void *userdata) {
 
 /* ------------------------------------------------------------------ recovery */
 
+/* A held job waits for an operator, who sees what became of its attempt and decides. */
 static int settle_orphan(Dispatcher *dispatcher, Store *store, Job *job) {
         Attempt *attempt = &job->attempts[job->n_attempts - 1];
         ProviderSlot *slot = provider_table_find(dispatcher->manager->providers, attempt->provider);
-        bool again = slot && slot->retry_unknown &&
-                     job->n_attempts < (size_t) settings_of(dispatcher)->worker.interruptions_max;
+        bool again = job->held || (slot && slot->retry_unknown &&
+                                   job->n_attempts < (size_t) settings_of(dispatcher)->worker.interruptions_max);
         int r;
 
         attempt->outcome = ATTEMPT_UNKNOWN;
@@ -362,7 +363,8 @@ static int settle_orphan(Dispatcher *dispatcher, Store *store, Job *job) {
         (void) log_record(LOG_WARNING, 0,
                           LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_MODEL", job->model }),
                           "Job %s was in progress when the worker ended; %s", job->id,
-                          again ? "it is tried again" : "it may have been charged and is not tried again");
+                          job->held ? "it may have been charged and is held"
+                          : again ? "it is tried again" : "it may have been charged and is not tried again");
         return store_end_attempt(store, job);
 }
 

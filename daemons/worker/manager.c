@@ -76,6 +76,7 @@ static void worker_quiesce(void *userdata) {
         Manager *manager = userdata;
 
         snapshot_abandon(manager->snapshot);
+        adoption_quiesce(manager->adoption);
         dispatcher_quiesce(manager->dispatcher);
         watchers_abandon(manager->watchers, job_goes_on, manager->dispatcher);
 }
@@ -95,7 +96,7 @@ static void worker_status(Buffer *text, void *userdata) {
                 (void) buffer_printf(text, ", %lld held (atelierctl jobs resume)",
                                      (long long) dispatcher_held(manager->dispatcher));
         (void) buffer_printf(text, "%s%s%s", dispatcher_paused(manager->dispatcher) ? ", paused" : "",
-                             adoption_under_way(manager->adoption) ? ", restoring" : "",
+                             manager->adoption ? ", restoring" : "",
                              commit_group_store(manager->group) ? "" : ", store unavailable");
 }
 

@@ -20,7 +20,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "adoption.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -32,12 +31,15 @@
 #define COPY_NAME "images/tmp/snapshot.db"  /* emptied at start */
 #define TURN_INTERVAL_USEC (5 * USEC_PER_MSEC)
 #define MISSING_NAMES_MAX 100
+#define REMOVALS_PER_TURN 16
+#define REMOVALS_MAX 100000                  /* remembered; past that, files stay that no job uses */
 #define MEMBER_NAME_MAX 128
 
 typedef enum SnapshotState {
         SNAPSHOT_COPYING,
         SNAPSHOT_PREPARING,
         SNAPSHOT_SENDING,
+        SNAPSHOT_REMOVING,                     /* over, but for what is to be removed now */
 } SnapshotState;
 
 struct Snapshot {
@@ -64,8 +66,10 @@ struct Snapshot {
 bool snapshot_defers_removal(Snapshot *snapshot, const char *sha256, ImageFormat format) {
         StateImage *removed;
 
-        if (!snapshot)
+        if (!snapshot || snapshot->state == SNAPSHOT_REMOVING)
                 return false;
+        if (snapshot->n_removed == REMOVALS_MAX)
+                return true;
         removed = reallocarray(snapshot->removed, snapshot->n_removed + 1, sizeof(*removed));
         if (!removed)
                 return true;  /* it stays: a file that no job uses */
@@ -76,15 +80,16 @@ bool snapshot_defers_removal(Snapshot *snapshot, const char *sha256, ImageFormat
         return true;
 }
 
+/* A few; without a store they stay. */
 static void remove_deferred(Snapshot *snapshot) {
         Manager *manager = snapshot->manager;
         Store *store = commit_group_store(manager->group);
 
-        for (size_t i = 0; store && i < snapshot->n_removed; i++) {
-                const StateImage *image = &snapshot->removed[i];
+        for (unsigned i = 0; i < REMOVALS_PER_TURN && snapshot->n_removed > 0; i++) {
+                const StateImage *image = &snapshot->removed[--snapshot->n_removed];
                 int64_t uses;
 
-                if (store_image_uses(store, image->sha256, image->format, &uses) == 0 && uses == 0 &&
+                if (store && store_image_uses(store, image->sha256, image->format, &uses) == 0 && uses == 0 &&
                     !dispatcher_needs_image(manager->dispatcher, image->sha256, image->format))
                         (void) image_store_remove(manager->images, image->sha256, image->format);
         }
@@ -109,17 +114,31 @@ Snapshot *snapshot_free(Snapshot *snapshot) {
         return NULL;
 }
 
+static void forget(Snapshot *snapshot) {
+        Manager *manager = snapshot->manager;
+
+        manager->snapshot = NULL;
+        (void) snapshot_free(snapshot);
+        service_release(manager->service);
+}
+
 /* Over, one way or the other: the call has been answered or is gone. */
 static void end(Snapshot *snapshot) {
-        Manager *manager = snapshot->manager;
-        Store *store = commit_group_store(manager->group);
+        Store *store = commit_group_store(snapshot->manager->group);
 
         if (store && snapshot->state == SNAPSHOT_COPYING)
                 store_copy_end(store);
-        manager->snapshot = NULL;
+        snapshot->state = SNAPSHOT_REMOVING;
+        if (snapshot->n_removed > 0)
+                (void) sd_event_source_set_enabled(snapshot->turn, SD_EVENT_ON);
+        else
+                forget(snapshot);
+}
+
+static void remove_step(Snapshot *snapshot) {
         remove_deferred(snapshot);
-        (void) snapshot_free(snapshot);
-        service_release(manager->service);
+        if (snapshot->n_removed == 0)
+                forget(snapshot);
 }
 
 static void fail(Snapshot *snapshot, int error) {
@@ -136,6 +155,8 @@ static void fail(Snapshot *snapshot, int error) {
 static void on_gone(_unused_ VarlinkCall *call, void *userdata) {
         Snapshot *snapshot = userdata;
 
+        log_warning("the reader of a snapshot has gone, or read nothing for %d minutes",
+                    (int) (VARLINK_STREAM_PATIENCE_USEC / USEC_PER_MINUTE));
         snapshot->call = NULL;
         if (snapshot->state != SNAPSHOT_PREPARING)
                 end(snapshot);
@@ -369,15 +390,17 @@ static int on_turn(sd_event_source *source, void *userdata) {
         (void) sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IDLE);
         if (snapshot->state == SNAPSHOT_COPYING)
                 copy_step(snapshot);
-        else
+        else if (snapshot->state == SNAPSHOT_SENDING)
                 send_step(snapshot);
+        else
+                remove_step(snapshot);
         return 0;
 }
 
 static int on_prepare(sd_event_source *source, void *userdata) {
         Snapshot *snapshot = userdata;
 
-        if (snapshot->state == SNAPSHOT_SENDING && time_now_monotonic() > snapshot->turn_at + TURN_INTERVAL_USEC)
+        if (snapshot->state >= SNAPSHOT_SENDING && time_now_monotonic() > snapshot->turn_at + TURN_INTERVAL_USEC)
                 (void) sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
         return 0;
 }
@@ -420,7 +443,7 @@ int snapshot_start(Manager *manager, VarlinkCall *call) {
         Store *store = commit_group_store(manager->group);
         int r;
 
-        if (manager->snapshot || adoption_under_way(manager->adoption))
+        if (manager->snapshot || manager->adoption)
                 return varlink_call_error(call, "io.atelier.Store.Busy", NULL);
         if (!store)
                 return -EIO;

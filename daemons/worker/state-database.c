@@ -51,6 +51,16 @@ static int check(const StateDatabase *database) {
         return sound ? 0 : -EUCLEAN;
 }
 
+/* What recovery relies on: a job in progress has an attempt. */
+static int check_jobs(const StateDatabase *database) {
+        int64_t broken = 0;
+        int r;
+
+        r = get_integer(database, "SELECT EXISTS (SELECT 1 FROM job WHERE status = 1 AND "
+                        "NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.job = job.sequence))", &broken);
+        return r < 0 ? r : broken ? -EUCLEAN : 0;
+}
+
 static int count(StateDatabase *database) {
         StateTotals *totals = &database->totals;
         int r;
@@ -104,6 +114,8 @@ int state_database_open(StateDatabase **ret, const char *path, bool thorough) {
                 r = run(database, "PRAGMA journal_mode = DELETE");
         if (r >= 0 && thorough)
                 r = check(database);
+        if (r >= 0 && thorough)
+                r = check_jobs(database);
         if (r >= 0)
                 r = hold_unfinished(database);
         if (r >= 0)

@@ -164,7 +164,16 @@ int state_folder_keep_former(StateFolder *folder, usec_t now, char former[static
 
 /* ------------------------------------------------------------------ opening */
 
+/* A `next` with the marker was in use once, whatever kept it from getting its name. */
 int state_folder_remove_next(StateFolder *folder) {
+        char former[STATE_FORMER_NAME_MAX];
+        int r;
+
+        r = has_marker(folder, NEXT);
+        if (r > 0)
+                return state_folder_keep_former(folder, time_now_realtime(), former);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
         return remove_entry(folder->fd, NEXT, DEPTH_MAX);
 }
 
@@ -181,18 +190,6 @@ int state_folder_make_next(StateFolder *folder, int *ret_fd) {
                 return fd;
         *ret_fd = fd;
         return 0;
-}
-
-static int settle_next(StateFolder *folder) {
-        char former[STATE_FORMER_NAME_MAX];
-        int r;
-
-        r = has_marker(folder, NEXT);
-        if (r == -ENOENT)
-                return 0;
-        if (r < 0)
-                return r;
-        return r > 0 ? state_folder_keep_former(folder, time_now_realtime(), former) : state_folder_remove_next(folder);
 }
 
 /* Made once, and durable by its name as well: else a power cut could take all that was ever accepted. */
@@ -217,7 +214,7 @@ int state_folder_open(StateFolder **ret, const char *path) {
         if (!folder->current || !folder->next)
                 return -ENOMEM;
 
-        r = settle_next(folder);
+        r = state_folder_remove_next(folder);
         if (r >= 0)
                 r = make_current(folder);
         if (r < 0)

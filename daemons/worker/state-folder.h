@@ -26,7 +26,7 @@ const char *state_folder_current(const StateFolder *folder);   /* paths; they li
 const char *state_folder_next(const StateFolder *folder);
 int state_folder_open_current(const StateFolder *folder);      /* a new fd */
 
-/* An empty `next`; what was there is removed. *ret_fd is a new fd. */
+/* An empty `next`; what was there is removed, or kept as a former state if it was in use once. *ret_fd is a new fd. */
 int state_folder_make_next(StateFolder *folder, int *ret_fd);
 int state_folder_remove_next(StateFolder *folder);
 

@@ -221,4 +221,6 @@ bool varlink_call_is_drained(const VarlinkCall *call) {
 void varlink_call_set_drained_handler(VarlinkCall *call, VarlinkCallDrained handler, void *userdata) {
         call->drained = handler;
         call->drained_userdata = userdata;
+        if (call->connection && handler)
+                varlink_connection_stream_out(call->connection);
 }

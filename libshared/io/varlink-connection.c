@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/queue.h>
 
 #include "base/buffer.h"
@@ -39,6 +40,7 @@ struct VarlinkConnection {
         VarlinkPeer peer;
         VarlinkCall *call;       /* the one that runs */
         usec_t waiting_since;    /* monotonic; for the rest of a message or for the peer to read. 0 = not */
+        bool streams_out;        /* its call sends many replies */
 
         bool polls_input;
         bool deferred;           /* whole calls may wait in the stream; its turn comes */
@@ -354,6 +356,10 @@ static int connection_on_io(PollSource *source, int fd, uint32_t revents, void *
         return 0;
 }
 
+static usec_t connection_patience(const VarlinkConnection *connection) {
+        return connection->streams_out && connection->call ? VARLINK_STREAM_PATIENCE_USEC : connection->pool->patience;
+}
+
 /* Closes what has tried our patience, and comes again when the next one may have. */
 static int pool_on_sweep(sd_event_source *source, uint64_t usec, void *userdata) {
         VarlinkPool *pool = userdata;
@@ -365,8 +371,8 @@ static int pool_on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
                 next = TAILQ_NEXT(connection, list);
                 if (connection->waiting_since == 0)
                         continue;
-                if (now - connection->waiting_since < pool->patience) {
-                        left = MIN(left, connection->waiting_since + pool->patience - now);
+                if (now - connection->waiting_since < connection_patience(connection)) {
+                        left = MIN(left, connection->waiting_since + connection_patience(connection) - now);
                         continue;
                 }
                 log_debug("closing a Varlink connection of uid %u that stands still", connection->peer.uid);
@@ -424,6 +430,13 @@ void varlink_connection_abort(VarlinkConnection *connection) {
 
 const VarlinkPeer *varlink_connection_peer(const VarlinkConnection *connection) {
         return &connection->peer;
+}
+
+void varlink_connection_stream_out(VarlinkConnection *connection) {
+        int bytes = VARLINK_STREAM_BUFFER_BYTES;
+
+        connection->streams_out = true;
+        (void) setsockopt(varlink_stream_fd(connection->stream), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
 size_t varlink_connection_unsent(const VarlinkConnection *connection) {

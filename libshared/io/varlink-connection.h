@@ -47,3 +47,4 @@ void varlink_connection_end_call(VarlinkConnection *connection);
 void varlink_connection_abort(VarlinkConnection *connection);  /* closes it and drops its call silently */
 const VarlinkPeer *varlink_connection_peer(const VarlinkConnection *connection);
 size_t varlink_connection_unsent(const VarlinkConnection *connection);
+void varlink_connection_stream_out(VarlinkConnection *connection);  /* VARLINK_STREAM_BUFFER_BYTES, VARLINK_STREAM_PATIENCE_USEC */

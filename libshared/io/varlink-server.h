@@ -17,6 +17,8 @@
 #define VARLINK_CONNECTIONS_MAX 4096
 #define VARLINK_CONNECTIONS_PER_UID_MAX 1024
 #define VARLINK_PATIENCE_USEC (30 * USEC_PER_SEC)  /* for the rest of a message, or for a reply to be read */
+#define VARLINK_STREAM_PATIENCE_USEC (10 * USEC_PER_MINUTE)  /* the same for a reader of many replies */
+#define VARLINK_STREAM_BUFFER_BYTES 8192           /* of the socket, then: a few replies are under way, not hundreds */
 
 typedef struct VarlinkServer VarlinkServer;
 typedef struct VarlinkCall VarlinkCall;
@@ -110,7 +112,8 @@ typedef void (*VarlinkCallClosed)(VarlinkCall *call, void *userdata);
 void varlink_call_set_closed_handler(VarlinkCall *call, VarlinkCallClosed handler, void *userdata);
 
 /* Whether all replies of the call are with the kernel. One that sends much sends no more until they are, and is told by its
- * drained handler, from the loop. */
+ * drained handler, from the loop. With a handler set, the kernel takes only a few replies, and the peer has
+ * VARLINK_STREAM_PATIENCE_USEC to read on. */
 typedef void (*VarlinkCallDrained)(VarlinkCall *call, void *userdata);
 bool varlink_call_is_drained(const VarlinkCall *call);
 void varlink_call_set_drained_handler(VarlinkCall *call, VarlinkCallDrained handler, void *userdata);

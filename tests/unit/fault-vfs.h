@@ -1,5 +1,5 @@
-/* A SQLite VFS in front of the usual one that counts and slows the fsyncs of the WAL and makes them, writes to the WAL or
- * to a snapshot's copy, or the opening of databases fail. It becomes the default of the test program. */
+/* A SQLite VFS in front of the usual one that counts and slows the fsyncs of the WAL and makes them, writes to the WAL
+ * or to a snapshot's copy, or the opening of databases fail. It becomes the default of the test program. */
 #pragma once
 
 #include <sqlite3.h>

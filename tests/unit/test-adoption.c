@@ -34,7 +34,8 @@ static JsonValue *adoption_parameters(const char *adoption) {
 
 /* One member of these bytes, announced with another size. */
 static TestCall *deliver(WorkerFixture *fixture, const char *adoption, const char *name, int fd, int64_t size) {
-        JsonValue *parameters = adoption_parameters(adoption), *members = json_new_array(), *member = json_new_object();
+        JsonValue *parameters = adoption_parameters(adoption);
+        JsonValue *members = json_new_array(), *member = json_new_object();
 
         assert_int_equal(json_add_string(member, "name", name), 0);
         assert_int_equal(json_add_integer(member, "size_bytes", size), 0);
@@ -154,7 +155,7 @@ static void test_adopted_jobs_run_when_they_are_released(void **state) {
         taken_free(taken);
 }
 
-/* The process that made the attempt takes its own snapshot back. */
+/* The process that made the attempt takes its own snapshot back; also where an attempt is never repeated unasked. */
 static void test_job_that_was_in_progress_waits_held(void **state) {
         WorkerFixture *fixture = *state;
         Taken *taken;
@@ -162,7 +163,7 @@ static void test_job_that_was_in_progress_waits_held(void **state) {
 
         worker_stop(fixture);
         worker_configure(fixture, "providers = ( { name = \"box\"; kind = \"sandbox\"; delay = \"2s\"; "
-                                  "retry_unknown = true; } );" SANDBOX_MODEL);
+                                  "retry_unknown = false; } );" SANDBOX_MODEL);
         worker_start(fixture);
         (void) worker_submit(fixture, 1, "a", true);
         WAIT_UNTIL(fixture, stored_status(fixture, 1) == JOB_IN_PROGRESS);
@@ -241,7 +242,8 @@ static void test_lost_images_are_counted_and_no_obstacle(void **state) {
 static int set_up_slow(void **state) {
         assert_int_equal(worker_set_up(state), 0);
         worker_configure(*state, "worker = { drain_timeout = \"1s\"; };"
-                                 "providers = ( { name = \"box\"; kind = \"sandbox\"; delay = \"10min\"; } );" SANDBOX_MODEL);
+                                 "providers = ( { name = \"box\"; kind = \"sandbox\"; delay = \"10min\"; } );"
+                                 SANDBOX_MODEL);
         worker_start(*state);
         return 0;
 }
@@ -510,8 +512,14 @@ static void test_image_of_another_size_than_its_job_says_is_refused(void **state
         check_database_refused(*state, "UPDATE image SET size_bytes = size_bytes + 1");
 }
 
+/* Recovery would find nothing to settle, now and at every start. */
+static void test_job_in_progress_without_an_attempt_is_refused(void **state) {
+        check_database_refused(*state, "UPDATE job SET status = 1 WHERE held = 1; DELETE FROM attempt");
+}
+
 static void test_damaged_database_is_refused(void **state) {
-        check_database_refused(*state, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'image_use'");
+        check_database_refused(*state, "PRAGMA writable_schema = ON; "
+                                       "DELETE FROM sqlite_schema WHERE name = 'image_use'");
 }
 
 static void test_empty_database_is_refused(void **state) {
@@ -631,8 +639,8 @@ static void check_all_not_found(WorkerFixture *fixture, const char *adoption) {
 
         check_not_found(deliver(fixture, adoption, "atelier.db", fd, 0), adoption);
         check_not_found(ask_adopt(fixture, adoption), adoption);
-        check_not_found(store_call(fixture, "io.atelier.Store.AbandonAdoption", adoption_parameters(adoption), NULL, 0),
-                        adoption);
+        check_not_found(store_call(fixture, "io.atelier.Store.AbandonAdoption", adoption_parameters(adoption), NULL,
+                                   0), adoption);
         (void) close(fd);
 }
 
@@ -684,7 +692,8 @@ static void test_what_nobody_ended_is_removed_at_the_next_start(void **state) {
 static void test_abandoned_adoption_leaves_nothing(void **state) {
         WorkerFixture *fixture = *state;
         const char *adoption = prepare(fixture);
-        TestCall *call = store_call(fixture, "io.atelier.Store.AbandonAdoption", adoption_parameters(adoption), NULL, 0);
+        TestCall *call = store_call(fixture, "io.atelier.Store.AbandonAdoption", adoption_parameters(adoption), NULL,
+                                    0);
 
         assert_string_equal(wait_for(call)->error, "");
         assert_false(state_has(fixture, "next"));
@@ -695,7 +704,8 @@ static void test_abandoned_adoption_leaves_nothing(void **state) {
 static void test_adoption_is_abandoned_while_it_receives(void **state) {
         WorkerFixture *fixture = *state;
         const char *adoption = prepare(fixture);
-        JsonValue *parameters = adoption_parameters(adoption), *members = json_new_array(), *member = json_new_object();
+        JsonValue *parameters = adoption_parameters(adoption);
+        JsonValue *members = json_new_array(), *member = json_new_object();
         TestCall *receiving, *abandoning;
         int ends[2];
 
@@ -756,6 +766,7 @@ int main(void) {
                 TEST(newer_database_is_refused),
                 TEST(database_of_others_is_refused),
                 TEST(image_of_another_size_than_its_job_says_is_refused),
+                TEST(job_in_progress_without_an_attempt_is_refused),
                 TEST(damaged_database_is_refused),
                 TEST(empty_database_is_refused),
                 TEST(state_without_a_database_is_refused),

@@ -160,6 +160,19 @@ static void test_former_states_of_one_second_have_names_of_their_own(void **stat
         assert_string_equal(read_state(*state, second), "2");
 }
 
+/* Its name has failed, say: the next adoption finds it and must not take it for leftovers. */
+static void test_a_state_that_was_in_use_is_never_leftovers(void **state) {
+        _cleanup_(state_folder_freep) StateFolder *folder = open_folder(*state);
+        _cleanup_close_ int fd = -1;
+
+        write_state(*state, "current", "old");
+        write_state(*state, "next", "new");
+        assert_int_equal(state_folder_exchange(folder), 0);
+        assert_int_equal(state_folder_make_next(folder, &fd), 0);
+        assert_non_null(find_former(*state));
+        assert_string_equal(read_state(*state, find_former(*state)), "old");
+}
+
 static void test_exchange_can_be_taken_back(void **state) {
         StateFolder *folder = open_folder(*state);
 
@@ -353,6 +366,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_exchange_and_former, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_former_states_of_one_second_have_names_of_their_own, set_up,
                                                 tear_down),
+                cmocka_unit_test_setup_teardown(test_a_state_that_was_in_use_is_never_leftovers, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_exchange_can_be_taken_back, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_former_states_go_when_told, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_links_are_removed_and_not_followed, set_up, tear_down),
