@@ -22,6 +22,7 @@
 #define PEM_BEGIN "-----BEGIN "
 #define PEM_END "-----END "
 #define PEM_DASHES "-----"
+#define PEM_PRIVATE "PRIVATE KEY"
 
 /* What a rule found at a place: `keep` bytes stay, the `hide` bytes behind them do not. hide 0: nothing. */
 typedef struct Finding {
@@ -60,6 +61,10 @@ static bool is_line(char c) {
         return c && c != '\n';
 }
 
+static bool is_label(char c) {
+        return isupper((unsigned char) c) || isdigit((unsigned char) c) || c == ' ';
+}
+
 static size_t run_length_max(const char *p, bool (*belongs)(char), size_t max) {
         size_t length = 0;
 
@@ -89,6 +94,20 @@ static Finding found(const Scan *scan, const char *from, size_t size) {
 
 /* ---------------------------------------------------------------- rules */
 
+/* Behind the block's last line; another block's does not end it, nor one that is cut short. */
+static const char *after_private_key(const char *p) {
+        while ((p = strstr(p, PEM_END))) {
+                const char *label = p + strlen(PEM_END), *end;
+                size_t length = run_length_max(label, is_label, PEM_LABEL_BYTES_MAX);
+
+                end = text_after(label + length, PEM_DASHES);
+                if (end && memmem(label, length, PEM_PRIVATE, strlen(PEM_PRIVATE)))
+                        return end;
+                p = label;
+        }
+        return NULL;
+}
+
 /* Without its end the block is cut short: all that follows may be of it. */
 static Finding find_private_key(const Scan *scan) {
         const char *label = text_after(scan->p, PEM_BEGIN), *end;
@@ -97,14 +116,9 @@ static Finding find_private_key(const Scan *scan) {
         if (!label)
                 return (Finding) {};
         length = run_length_max(label, is_line, PEM_LABEL_BYTES_MAX);
-        if (!memmem(label, length, "PRIVATE KEY", strlen("PRIVATE KEY")))
+        if (!memmem(label, length, PEM_PRIVATE, strlen(PEM_PRIVATE)))
                 return (Finding) {};
-        end = strstr(label, PEM_END);
-        if (end) {
-                const char *dashes = strstr(end + strlen(PEM_END), PEM_DASHES);
-
-                end = dashes ? dashes + strlen(PEM_DASHES) : NULL;
-        }
+        end = after_private_key(label);
         return found(scan, scan->p, (size_t) ((end ?: scan->end) - scan->p));
 }
 

@@ -127,6 +127,14 @@ test_hung_worker_is_reported_with_its_result() {
     assert_eq watchdog "$(deliveries 'all[0].body.alert.result')"
 }
 
+test_alerter_that_is_killed_reports_itself() {
+    start_receiver
+    use_receivers webhook
+    kill_daemon alerter
+    wait_until 10 delivered 1
+    assert_eq 'atelier-alerter.service failed: signal (killed by KILL)' "$(deliveries 'hooks[0].alert.summary')"
+}
+
 # fail_task COMMAND: a task that runs this instead of what it should.
 fail_task() {
     mkdir -p /run/systemd/system/atelier-task@.service.d

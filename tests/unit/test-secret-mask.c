@@ -93,6 +93,9 @@ static void test_private_keys(_unused_ void **state) {
         assert_masked("a\n-----BEGIN RSA PRIVATE KEY-----\n" CANARY "\n" CANARY "\n-----END RSA PRIVATE KEY-----\nb",
                       "a\n[masked]\nb");
         assert_masked("-----BEGIN PRIVATE KEY-----\nabc", "[masked]");
+        assert_masked("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA\n-----BEGIN PRIVATE KEY-----\n" CANARY
+                      "\n-----END PRIVATE KEY-----\nb", "[masked]\nb");
+        assert_masked("-----BEGIN PRIVATE KEY-----\n-----END CERTIFICATE-----\n" CANARY, "[masked]");
         assert_masked("head is elsewhere\n" CANARY CANARY "\nb", "head is elsewhere\n[masked]\nb");
         assert_kept("-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----");
 }
