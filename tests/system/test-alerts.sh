@@ -337,7 +337,8 @@ test_unreachable_alerter_leaves_it_to_the_journal() {
     kill -STOP "$(main_pid alerter)"
     kill_daemon worker
     wait_until 20 told_the_journal
-    journal --output=json PRIORITY=2 >"$SCRATCH/out"
+    # From systemd 254 on OnFailure= comes before a restart as well: then two reports of the one failure say so.
+    journal --output=json PRIORITY=2 | sed -n 1p >"$SCRATCH/out"
     assert_eq 'signal critical atelier-worker.service' \
         "$(json '[it.ATELIER_ALERT_RESULT, it.ATELIER_ALERT_SEVERITY, it.ATELIER_UNIT].join(" ")')"
     kill -CONT "$(main_pid alerter)"
