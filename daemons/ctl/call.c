@@ -19,6 +19,7 @@
 #define CONNECT_TIMEOUT_USEC (60 * USEC_PER_SEC)
 #define TICK_USEC (100 * USEC_PER_MSEC)
 #define RETRY_USEC (300 * USEC_PER_MSEC)  /* after the first loss of a connection; longer after each */
+#define TRIES_UNBEGUN 3u
 
 const char *const ctl_daemons[] = { "api", "worker", "scheduler", "alerter", NULL };
 
@@ -117,7 +118,8 @@ static int dialog_send(const Follow *follow, VarlinkDialog *dialog) {
 }
 
 /* One connection: from connect() to the last reply. */
-static int follow_once(const Follow *follow, const char *path, Signals *signals, usec_t deadline, VarlinkAnswer *ret) {
+static int follow_once(const Follow *follow, const char *path, Signals *signals, usec_t deadline, VarlinkAnswer *ret,
+                       bool *heard) {
         _cleanup_(varlink_dialog_freep) VarlinkDialog *dialog = NULL;
         int r;
 
@@ -135,21 +137,29 @@ static int follow_once(const Follow *follow, const char *path, Signals *signals,
                         answer = (VarlinkAnswer) {};
                         return 0;
                 }
+                *heard = true;
                 follow->on_reply(answer.parameters, follow->userdata);
         }
         return r;
 }
 
+/* A daemon that is on its way out when the call arrives closes the connection: its successor serves the next. A call that
+ * tells of itself at once, and has not, was not begun. */
+static unsigned tries_of(const Follow *follow, bool heard) {
+        return follow->on_reply && !heard ? MAX(follow->tries, TRIES_UNBEGUN) : MAX(follow->tries, 1u);
+}
+
 static int follow_stubbornly(const Follow *follow, const char *path, VarlinkAnswer *ret) {
         usec_t deadline = follow->timeout > 0 ? time_now_monotonic() + follow->timeout : USEC_INFINITY;
         Signals signals;
+        bool heard = false;
         int r = -ECONNRESET;
 
         signals_block(&signals, follow->on_interrupt);
-        for (unsigned try = 0; try < MAX(follow->tries, 1u); try++) {
+        for (unsigned try = 0; try < tries_of(follow, heard); try++) {
                 if (try > 0)
                         (void) usleep((useconds_t) (RETRY_USEC * try));
-                r = follow_once(follow, path, &signals, deadline, ret);
+                r = follow_once(follow, path, &signals, deadline, ret, &heard);
                 if (r != -ECONNRESET)
                         break;
         }

@@ -45,7 +45,7 @@ static const ErrorSentence sentences[] = {
         { "io.atelier.Backups.BackupRefused",
           "{name} is refused: {reason}; the state in use is as before, try another of: atelierctl backup list" },
         { "io.atelier.Backups.RestoreFailed",
-          "{name} could not be restored: {reason}; the state in use is as before" },
+          "{name} could not be restored: {reason}" },
         { "io.atelier.Backups.Busy",
           "a backup or a restore is running; try again when it is over, see: atelierctl task history backup" },
 

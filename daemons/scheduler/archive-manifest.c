@@ -26,9 +26,14 @@ struct ArchiveManifest {
 };
 
 static int open_unnamed(int folder_fd) {
-        int fd = openat(folder_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        int fd = -1;
 
-        if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EROFS || errno == EACCES))
+        if (folder_fd >= 0) {
+                fd = openat(folder_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+                if (fd < 0 && errno != EOPNOTSUPP && errno != EISDIR)
+                        return -errno;
+        }
+        if (fd < 0)
                 fd = memfd_create("archive-manifest", MFD_CLOEXEC);
         return fd < 0 ? -errno : fd;
 }

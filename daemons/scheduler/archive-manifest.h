@@ -1,8 +1,8 @@
 /* SHA256SUMS in the making: a line "hash  name" for each member, in their order.
  *
- * There may be ten million, so they are kept in a file without a name beside the archive (in memory where the file
- * system has no such files), not on the heap. The writer copies them into the archive; the reader compares them with
- * what the archive has. */
+ * There may be ten million, so the writer keeps them in a file without a name beside the archive (in a memfd where the file
+ * system has no such files), not on the heap, and copies them into the archive. The reader compares them with what the
+ * archive has, and keeps them in a memfd: a full disk is no reason not to restore. */
 #pragma once
 
 #include "base/buffer.h"
@@ -10,7 +10,7 @@
 
 typedef struct ArchiveManifest ArchiveManifest;
 
-int archive_manifest_new(ArchiveManifest **ret, int folder_fd);
+int archive_manifest_new(ArchiveManifest **ret, int folder_fd);  /* -1: in a memfd */
 ArchiveManifest *archive_manifest_free(ArchiveManifest *manifest);
 DEFINE_CLEANUP(ArchiveManifest *, archive_manifest_free);
 

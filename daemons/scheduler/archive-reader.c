@@ -88,7 +88,7 @@ int archive_read(int folder_fd, const ArchiveName *name, const ArchiveHandlers *
                 return r;
 
         unpacking.frame = frame;
-        r = archive_tar_read(&pull, folder_fd, handlers, userdata, &totals, reason);
+        r = archive_tar_read(&pull, handlers, userdata, &totals, reason);
         if (r != 0)
                 return r;
         r = check_hash(source, name, reason);

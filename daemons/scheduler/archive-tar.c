@@ -319,10 +319,10 @@ static int check_tail(TarReader *reader) {
         return 0;
 }
 
-static int open_stream(TarReader *reader, int folder_fd) {
+static int open_stream(TarReader *reader) {
         int r;
 
-        r = archive_manifest_new(&reader->manifest, folder_fd);
+        r = archive_manifest_new(&reader->manifest, -1);
         if (r < 0)
                 return r;
         r = sha256_new(&reader->sha256);
@@ -360,14 +360,14 @@ static int read_members(TarReader *reader) {
         return check_tail(reader);
 }
 
-int archive_tar_read(const ArchivePull *pull_from, int folder_fd, const ArchiveHandlers *handlers, void *userdata,
+int archive_tar_read(const ArchivePull *pull_from, const ArchiveHandlers *handlers, void *userdata,
                      ArchiveTotals *ret_totals, Buffer *reason) {
         _cleanup_(tar_reader_done) TarReader reader = {
                 .pull = pull_from, .handlers = handlers, .userdata = userdata, .reason = reason,
         };
         int r;
 
-        r = open_stream(&reader, folder_fd);
+        r = open_stream(&reader);
         if (r != 0)
                 return r;
         r = read_members(&reader);

@@ -16,6 +16,6 @@ typedef struct ArchivePull {
         void *userdata;
 } ArchivePull;
 
-/* Reads all and checks SHA256SUMS; it is kept meanwhile in `folder_fd`. As archive_read(). */
-int archive_tar_read(const ArchivePull *pull, int folder_fd, const ArchiveHandlers *handlers, void *userdata,
+/* Reads all and checks SHA256SUMS. As archive_read(). */
+int archive_tar_read(const ArchivePull *pull, const ArchiveHandlers *handlers, void *userdata,
                      ArchiveTotals *ret_totals, Buffer *reason);

@@ -19,7 +19,7 @@ typedef struct Backup {
 /* ---------------------------------------------------------------- errors in words */
 
 static int explain_full(const Backup *backup, int error) {
-        char read[BYTE_TEXT_MAX], grown[BYTE_TEXT_MAX], left[BYTE_TEXT_MAX];
+        char read[BYTE_TEXT_MAX], grown[BYTE_TEXT_MAX], left[BYTE_TEXT_MAX], kept[BYTE_TEXT_MAX];
         ArchiveTotals totals = {};
         uint64_t free_bytes = 0;
 
@@ -27,9 +27,10 @@ static int explain_full(const Backup *backup, int error) {
                 archive_writer_totals(backup->writer, &totals);
         (void) backup_folder_free_bytes(backup->job->folder, &free_bytes);
         task_say(backup->context, "%s: the archive does not fit into %s: it had grown to %s after %s of the state, "
-                 "and %s are free beside it", strerror(-error), backup->job->folder,
-                 byte_text(totals.file_bytes, grown), byte_text_of(totals.bytes, task_total(backup->context), read),
-                 byte_text(free_bytes, left));
+                 "%s are free beside it, and %s must stay free (worker.storage_free_min)", strerror(-error),
+                 backup->job->folder, byte_text(totals.file_bytes, grown),
+                 byte_text_of(totals.bytes, task_total(backup->context), read), byte_text(free_bytes, left),
+                 byte_text(backup->job->free_min, kept));
         return error;
 }
 
@@ -51,6 +52,17 @@ static int refuse_reply(const Backup *backup) {
 }
 
 /* ---------------------------------------------------------------- members */
+
+/* Whatever else lies on that disk, the worker's state above all, is not to meet its end by a backup. */
+static int check_space(const Backup *backup, uint64_t size) {
+        uint64_t free_bytes = 0;
+        int r;
+
+        r = backup_folder_free_bytes(backup->job->folder, &free_bytes);
+        if (r < 0)
+                return r;
+        return free_bytes < backup->job->free_min + size ? -ENOSPC : 0;
+}
 
 /* An image is named after its content. */
 static void note_decayed(Backup *backup, const char *name) {
@@ -75,7 +87,9 @@ static int add_member(Backup *backup, const JsonValue *member, int fd) {
                 task_say(backup->context, "stopped");
                 return -ECANCELED;
         }
-        r = archive_writer_add(backup->writer, name, fd, (uint64_t) size);
+        r = check_space(backup, (uint64_t) size);
+        if (r >= 0)
+                r = archive_writer_add(backup->writer, name, fd, (uint64_t) size);
         if (r == -EPIPE || r == -EINVAL) {
                 task_say(backup->context, r == -EPIPE ? "%s is shorter than the worker said" :
                          "%s can't stand in an archive", name);
@@ -221,11 +235,12 @@ static int backup_work(TaskContext *context, void *userdata) {
         return r != 0 ? r : finish(&backup, last.parameters);
 }
 
-int backup_job_new(BackupJob **ret, const char *worker_path, const char *folder) {
+int backup_job_new(BackupJob **ret, const char *worker_path, const char *folder, uint64_t free_min) {
         BackupJob *job = calloc(1, sizeof(*job));
 
         if (!job)
                 return -ENOMEM;
+        job->free_min = free_min;
         job->worker_path = strdup(worker_path);
         job->folder = strdup(folder);
         if (!job->worker_path || !job->folder) {

@@ -13,6 +13,7 @@
 
 typedef struct BackupJob {
         char *worker_path, *folder;
+        uint64_t free_min;         /* bytes that are left free beside the archive */
         ArchiveName name;          /* of the archive that was made; empty: none */
         ArchiveTotals totals;
         uint64_t missing;          /* images */
@@ -22,4 +23,4 @@ typedef struct BackupJob {
 
 extern const Task backup_task;
 
-int backup_job_new(BackupJob **ret, const char *worker_path, const char *folder);
+int backup_job_new(BackupJob **ret, const char *worker_path, const char *folder, uint64_t free_min);

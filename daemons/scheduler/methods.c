@@ -103,7 +103,8 @@ static int on_run(VarlinkCall *call, const JsonValue *parameters, void *userdata
 
         /* The only one so far; a second brings jobs of its own kind. */
         assert(task == &backup_task);
-        r = backup_job_new(&job, manager->worker_path, manager->backup_folder);
+        r = backup_job_new(&job, manager->worker_path, manager->backup_folder,
+                           service_settings(manager->service)->worker.storage_free_min);
         return r < 0 ? r : runs_start(manager->runs, task, job, call, task_reply);
 }
 

@@ -109,6 +109,15 @@ static bool abandon(Restore *restore) {
                                    ABANDON_USEC, &answer) >= 0 && !answer.error;
 }
 
+/* Only a worker that was never asked, or that says so, has certainly left the state in use as it was. */
+static void tell_what_is_in_use(Restore *restore, bool abandoned) {
+        if (restore->unheard && !abandoned)
+                task_say(restore->context, "the worker was asked to put it in place and not heard any more: whether it "
+                         "has done so is said by: journalctl -u atelier-worker");
+        else
+                task_say_more(restore->context, "; the state in use is as before");
+}
+
 static int restore_work(TaskContext *context, void *userdata) {
         Restore restore = { .context = context, .job = userdata };
         int r;
@@ -118,9 +127,8 @@ static int restore_work(TaskContext *context, void *userdata) {
                 r = hand_over(&restore);
         if (r == 0)
                 r = adopt(&restore);
-        if (r != 0 && !abandon(&restore) && restore.unheard)
-                task_say(context, "the worker was asked to put it in place and not heard any more: whether it has "
-                         "done so is said by: journalctl -u atelier-worker");
+        if (r != 0)
+                tell_what_is_in_use(&restore, abandon(&restore));
         worker_dialog_done(&restore.worker);
         free(restore.adoption);
         return r;

@@ -217,6 +217,11 @@ static int append(RunHistory *history, const Buffer *line) {
         return 0;
 }
 
+/* No reason to go without backups, restores least of all: what is not written down now is found again by the next start. */
+static bool disk_is_full(int error) {
+        return error == -ENOSPC || error == -EDQUOT;
+}
+
 /* A run that was under way when the last process ended. */
 static int end_cut_off(RunHistory *history) {
         usec_t now = time_now_realtime();
@@ -229,7 +234,7 @@ static int end_cut_off(RunHistory *history) {
                         continue;
                 run->cut_off = true;
                 r = run_history_end(history, run->id, RUN_INTERRUPTED, now, INTERRUPTED_MESSAGE);
-                if (r < 0)
+                if (r < 0 && !disk_is_full(r))
                         return r;
         }
         return 0;
@@ -257,6 +262,11 @@ static int load(RunHistory *history, bool *ret_stale) {
         return 0;
 }
 
+static int open_file(RunHistory *history) {
+        history->fd = openat(history->folder_fd, HISTORY_NAME, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+        return history->fd < 0 ? -errno : 0;
+}
+
 int run_history_new(RunHistory **ret, const char *folder) {
         _cleanup_(run_history_freep) RunHistory *history = NULL;
         bool stale = false;
@@ -272,13 +282,15 @@ int run_history_new(RunHistory **ret, const char *folder) {
         r = load(history, &stale);
         if (r < 0)
                 return r;
-        if (stale)
+        if (stale) {
                 r = rewrite(history);
-        else
-                r = history->fd = openat(history->folder_fd, HISTORY_NAME, O_WRONLY | O_APPEND | O_CLOEXEC);
-        if (r < 0)
-                return stale ? r : -errno;
-        r = end_cut_off(history);
+                if (r < 0 && !disk_is_full(r))
+                        return r;
+        }
+        if (history->fd < 0)
+                r = open_file(history);
+        if (r >= 0)
+                r = end_cut_off(history);
         if (r < 0)
                 return r;
 

@@ -88,6 +88,13 @@ void task_say(TaskContext *context, const char *format, ...) {
         memcpy(context->message, text, strlen(text) + 1);
 }
 
+void task_say_more(TaskContext *context, const char *text) {
+        size_t length = strlen(context->message);
+
+        if (length + strlen(text) < sizeof(context->message))
+                (void) strcpy(context->message + length, text);
+}
+
 int task_wait(TaskContext *context, int fd, short events, usec_t timeout) {
         struct pollfd fds[] = {
                 { .fd = context->cancel_fd, .events = POLLIN },

@@ -54,6 +54,7 @@ ArchiveProgress *task_progress(TaskContext *context);
 
 /* What came of it; the last word counts. Longer ones are cut. */
 void task_say(TaskContext *context, const char *format, ...) _printf_(2, 3);
+void task_say_more(TaskContext *context, const char *text);  /* behind it */
 
 /* -ECANCELED, -ETIMEDOUT, or 0 when one of the events is there (or a signal was). */
 int task_wait(TaskContext *context, int fd, short events, usec_t timeout);

@@ -28,7 +28,7 @@
 #include "state-receiver.h"
 
 #define DATABASE_NAME "atelier.db"
-#define ADOPTION_PATIENCE_USEC (10 * USEC_PER_MINUTE)  /* without a call: whoever began it has gone */
+#define ADOPTION_PATIENCE_USEC USEC_PER_MINUTE  /* without a call: whoever began it has gone */
 
 struct Adoption {
         Manager *manager;

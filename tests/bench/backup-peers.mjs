@@ -67,7 +67,9 @@ export class BackupByAtelier {
     return folderSize(ARCHIVES);
   }
 
-  discard() {
+  // The others find a state that stands still.
+  async discard() {
+    await this.atelier.stop();
     for (const name of readdirSync(ARCHIVES)) rmSync(`${ARCHIVES}/${name}`);
   }
 }

@@ -45,7 +45,7 @@ for (let round = 1; round <= ROUNDS; round++)
       process.stderr.write(`round ${round}: ${contender.name}: ${step} ${result[step].seconds.toFixed(2)} s\n`);
     }
     result.bytes = contender.size();
-    contender.discard();
+    await contender.discard();
     (results[contender.name] ??= []).push(result);
   }
 await atelier.stop();

@@ -45,7 +45,7 @@ test_the_timer_makes_a_whole_archive() {
     assert_whole "$(archives)"
     assert_eq "$(images)" "$(unpacked_images "$(archives)")"
     assert_match '^atelier-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{64}\.tar\.zst$' "$(archives)"
-    assert_eq '640 atelier-scheduler' "$(stat --format='%a %U' "$BACKUPS/$(archives)")"
+    assert_eq '640 atelier-scheduler atelier-admin' "$(stat --format='%a %U %G' "$BACKUPS/$(archives)")"
 }
 
 # unpacked_images ARCHIVE: as images() does of the state.
@@ -136,7 +136,7 @@ test_progress_is_seen_in_status() {
     stop_worker
     make_images 1000 100000
     systemctl start --no-block atelier-task@backup
-    wait_until 20 status_text_of_task_matches 'MB|GB|backup'
+    wait_until 20 status_text_of_task_matches '[0-9] MB'
     wait_until 60 task_ended
 }
 

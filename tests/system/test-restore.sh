@@ -6,6 +6,7 @@ source "$CHECKOUT/tests/system/rig/backups.sh"
 
 COMPLETED=5
 WAITING=3
+RESTORES=16
 PAID='{"model": "gpt-image-2", "size": "1024x640"}'
 
 # A state with jobs that have ended and jobs that wait, and an archive of it.
@@ -164,6 +165,17 @@ test_a_decompression_bomb_is_refused() {
     assert_match 'far more bytes' "$(cat "$SCRATCH/said")"
 }
 
+# A worker whose scheduler was killed may be in the midst of the exchange.
+state_is_the_old_or_the_new_one() {
+    jobs show >"$SCRATCH/shown"
+    images >"$SCRATCH/now"
+    case $(wc -l <"$SCRATCH/shown") in
+    301) cmp "$SCRATCH/new" "$SCRATCH/now" ;;
+    302) cmp "$SCRATCH/old" "$SCRATCH/now" ;;
+    *) false ;;
+    esac
+}
+
 # Whoever is killed and when: the worker comes back with the old jobs or with the archive's, all of them.
 test_kills_during_a_restore_leave_the_old_or_the_new_state() {
     draw old
@@ -174,24 +186,22 @@ test_kills_during_a_restore_leave_the_old_or_the_new_state() {
     images >"$SCRATCH/new"
     draw newer
     images >"$SCRATCH/old"
-    local number now
-    for ((number = 0; number < 16; number++)); do
+    local number pid cut=0
+    for ((number = 0; number < RESTORES; number++)); do
+        systemctl start atelier-worker atelier-scheduler
+        pid=$(main_pid "$( ((number % 2)) && echo worker || echo scheduler)")
         atelierctl backup restore --yes >"$SCRATCH/said" 2>&1 &
         local run=$!
         sleep "0.$(printf %03d $((RANDOM % 600)))"
-        kill -KILL "$(main_pid "$( ((number % 2)) && echo worker || echo scheduler)")" || :
-        wait "$run" || :
-        jobs show >"$SCRATCH/shown"
-        now=$(wc -l <"$SCRATCH/shown")
-        images >"$SCRATCH/now"
-        case $now in
-        301) cmp "$SCRATCH/new" "$SCRATCH/now" ;;
-        302) cmp "$SCRATCH/old" "$SCRATCH/now" ;;
-        *) fail "$now jobs" ;;
-        esac
-        ((now == 302)) || draw newer
+        kill -KILL "$pid" || [[ ! -e /proc/$pid ]]
+        wait "$run" || cut=$((cut + 1))
+        wait_until 20 state_is_the_old_or_the_new_one
+        [[ $(wc -l <"$SCRATCH/shown") == 302 ]] || draw newer
         atelierctl backup discard --yes >/dev/null
     done
+    echo "$cut of $RESTORES restores were cut off"
+    ((cut >= RESTORES / 4)) || fail "only $cut of $RESTORES restores were cut off"
+
     # What was built for nothing goes with the next start at the latest.
     systemctl restart atelier-worker
     assert_eq current "$(ls /var/lib/atelier)"

@@ -447,7 +447,7 @@ static void test_a_stop_while_the_worker_adopts_abandons_the_adoption(void **sta
         scheduler_service_kind.quiesce(f->manager);
         (void) wait_for(call);
         assert_string_equal(call->error, "io.atelier.Backups.RestoreFailed");
-        assert_string_equal(json_get_string(call->reply, "reason"), "stopped");
+        assert_string_equal(json_get_string(call->reply, "reason"), "stopped; the state in use is as before");
         assert_int_equal(f->worker.abandoned, 1);
 }
 
