@@ -7,24 +7,29 @@
 
 /* Whoever fires has done so in a panic, perhaps many times a second: a unit in a crash loop, a script in a loop.
  * What is the same by its key, or one too many of its kind, is counted in an alert that is there already, and
- * nobody is told. The count is written down before the answer as well. */
+ * nobody is told. The count is written down before the answer as well. What is worse is of another kind, since
+ * there may be receivers that hear of it alone.
+ *
+ * Alerts are compared as they are kept, cleaned and cut; raw texts might never be the same as those. */
 
-static bool is_of_kind(const Alert *alert, const AlertInput *input, usec_t now) {
-        usec_t age = now > alert->fired_at ? now - alert->fired_at : 0;
+/* A clock that was set back leaves alerts that lie ahead: they are of no storm of now. */
+static bool is_of_kind(const Alert *alert, const Alert *fired) {
+        usec_t distance = fired->fired_at > alert->fired_at ? fired->fired_at - alert->fired_at :
+                                                              alert->fired_at - fired->fired_at;
 
-        return age < ALERTS_WINDOW_USEC && text_equal(alert->name, input->name) &&
-               text_equal(alert->source, input->source);
+        return distance < ALERTS_WINDOW_USEC && alert->severity == fired->severity &&
+               text_equal(alert->name, fired->name) && text_equal(alert->source, fired->source);
 }
 
 /* The one that a further alert is folded into; NULL: it is one of its own. */
-static Alert *find_fold(const AlerterManager *manager, const AlertInput *input, usec_t now) {
+static Alert *find_fold(const AlerterManager *manager, const Alert *fired) {
         Alert *alert, *last = NULL;
         size_t count = 0;
 
-        if (input->key && (alert = alert_store_find_key(manager->store, input->key)))
+        if (fired->key && (alert = alert_store_find_key(manager->store, fired->key)))
                 return alert;
         for (size_t i = 0; (alert = alert_store_at(manager->store, i)); i++) {
-                if (!is_of_kind(alert, input, now))
+                if (!is_of_kind(alert, fired))
                         continue;
                 count++;
                 if (alert->state == ALERT_FIRING)
@@ -68,40 +73,34 @@ static int add_deliveries(const AlerterManager *manager, Alert *alert, usec_t no
         return r;
 }
 
-static int add(AlerterManager *manager, const AlertInput *input, usec_t now, Alert **ret, const char **ret_field) {
-        _cleanup_(alert_freep) Alert *alert = NULL;
+/* The store owns it once this returns 0. */
+static int add(AlerterManager *manager, Alert *alert, usec_t now) {
         int r;
 
-        r = alert_new(&alert, input, now, ret_field);
-        if (r == ALERT_BAD_FIELD)
-                return ALERTS_BAD_FIELD;
-        if (r >= 0)
-                r = add_deliveries(manager, alert, now);
+        r = add_deliveries(manager, alert, now);
         if (r >= 0)
                 r = alert_store_add(manager->store, alert);
-        if (r == ALERT_STORE_FULL)
-                return ALERTS_FULL;
-        if (r < 0)
-                return r;
-
-        *ret = TAKE_PTR(alert);
-        outbox_look(manager->outbox);
-        return 0;
+        return r == ALERT_STORE_FULL ? ALERTS_FULL : r;
 }
 
 int alerts_fire(AlerterManager *manager, const AlertInput *input, Alert **ret, const char **ret_field) {
+        _cleanup_(alert_freep) Alert *fired = NULL;
         usec_t now = time_now_realtime();
-        Alert *alert = find_fold(manager, input, now);
+        Alert *alert;
         int r;
 
-        if (alert) {
-                r = fold(manager, alert, now);
-                *ret = alert;
-        } else
-                r = add(manager, input, now, ret, ret_field);
-        if (r == 0)
-                metrics_add(manager->metrics, METRIC_ALERTS_FIRED, METRIC_VALUES(severity_name((*ret)->severity)), 1);
-        return r;
+        r = alert_new(&fired, input, now, ret_field);
+        if (r != 0)
+                return r == ALERT_BAD_FIELD ? ALERTS_BAD_FIELD : r;
+        alert = find_fold(manager, fired);
+        r = alert ? fold(manager, alert, now) : add(manager, fired, now);
+        if (r != 0)
+                return r;
+
+        *ret = alert ?: TAKE_PTR(fired);
+        metrics_add(manager->metrics, METRIC_ALERTS_FIRED, METRIC_VALUES(severity_name((*ret)->severity)), 1);
+        outbox_look(manager->outbox);
+        return 0;
 }
 
 /* What the journal was told of it was told at once, and so is this. */

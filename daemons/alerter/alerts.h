@@ -3,8 +3,8 @@
 
 #include "manager.h"
 
-/* So many alerts of one name and source within the window are told one by one; those after them are folded into the
- * last. */
+/* So many alerts of one name, source and severity within the window are told one by one; those after them are folded
+ * into the last. */
 #define ALERTS_PER_SOURCE_MAX 6
 #define ALERTS_WINDOW_USEC USEC_PER_MINUTE
 

@@ -183,6 +183,7 @@ static int level_of(const Delivery *delivery, const AttemptResult *result) {
         return delivery->attempts == 1 ? LOG_WARNING : LOG_DEBUG;
 }
 
+/* In the words of the delivery, which are cleaned of what a receiver might put into them. */
 static void log_try(const Alert *alert, const Delivery *delivery, const AttemptResult *result) {
         const char *outcome = result->outcome == ATTEMPT_SENT ? "was told" :
                               delivery->state == DELIVERY_FAILED ? "could not be told, which is given up" :
@@ -191,7 +192,7 @@ static void log_try(const Alert *alert, const Delivery *delivery, const AttemptR
         (void) log_record(level_of(delivery, result), 0,
                           LOG_FIELDS({ "ATELIER_ALERT", alert->id }, { "ATELIER_RECEIVER", delivery->receiver }),
                           "receiver %s %s of alert %s%s%s", delivery->receiver, outcome, alert->id,
-                          *result->error ? ": " : "", result->error);
+                          delivery->error ? ": " : "", delivery->error ?: "");
 }
 
 static void on_tried(const Alert *alert, const Delivery *delivery, const AttemptResult *result, void *userdata) {

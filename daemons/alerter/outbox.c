@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "backoff.h"
 #include "base/text.h"
 
 /* There is no outbox on disk: a delivery of an alert that is pending is what is to be sent, and the alert's file
@@ -20,12 +20,11 @@
  * Times of notices are wall-clock times, because they outlive the process; a lane's own are monotonic. Where the
  * clock has been set back, a notice that seems to lie far ahead is due at once.
  *
- * Notices of a receiver that is not configured (any more), or has no URL, stay: they are sent when it comes back.
- * They do not keep the daemon running. */
+ * Notices of a receiver that is not configured (any more), or has no URL, stay: they are sent when it comes back,
+ * or given up when their time is over. They do not keep the daemon running. */
 
 #define YIELD_ATTEMPTS 8   /* after so many failures others go first, and so on after as many again */
 #define STALL_USEC (5 * USEC_PER_MINUTE)
-#define BACKOFF_DOUBLINGS_MAX 20
 
 /* For tests: when so many notices have been sent the process is killed, with the last of them not recorded. */
 #define FAULT_CRASH_VARIABLE "ATELIER_TEST_CRASH_AFTER_SEND"
@@ -94,17 +93,6 @@ static usec_t lane_wait(const Lane *lane) {
 
 /* ---------------------------------------------------------------- outcomes */
 
-/* Half of the pause is fixed, half is left to chance: what has failed together is not tried again together. */
-static usec_t backoff(const OutboxLimits *limits, int64_t failures) {
-        int64_t doublings = MIN(failures - 1, (int64_t) BACKOFF_DOUBLINGS_MAX);
-        usec_t pause = limits->retry_min << MAX(doublings, (int64_t) 0);
-        uint64_t chance = 0;
-
-        pause = MIN(pause, limits->retry_max);
-        (void) !getrandom(&chance, sizeof(chance), GRND_NONBLOCK);
-        return pause / 2 + chance % (pause / 2 + 1);
-}
-
 static void was_sent(Lane *lane, usec_t now) {
         Delivery *delivery = lane->delivery;
 
@@ -121,9 +109,9 @@ static void was_not_sent(Lane *lane, const AttemptResult *result, usec_t now) {
         usec_t pause;
 
         lane->failures++;
-        pause = MAX(backoff(limits, lane->failures), result->retry_after);
+        pause = MAX(backoff_pause(limits->retry_min, limits->retry_max, lane->failures), result->retry_after);
         lane->not_before = time_now_monotonic() + MAX(pause, lane->receiver->notifier->interval);
-        delivery->next_at = now + MAX(pause, backoff(limits, delivery->attempts));
+        delivery->next_at = now + MAX(pause, backoff_pause(limits->retry_min, limits->retry_max, delivery->attempts));
         if (time_left(now, delivery->queued_at) >= limits->retry_for)
                 delivery->state = DELIVERY_FAILED;
 }
@@ -134,15 +122,22 @@ static void was_refused(Lane *lane) {
 }
 
 static void crash_if_told_to(void) {
-        static long left = -1;
+        const char *text = getenv(FAULT_CRASH_VARIABLE);
+        static long sent;
 
-        if (left < 0) {
-                const char *text = getenv(FAULT_CRASH_VARIABLE);
-
-                left = text ? strtol(text, NULL, 10) : 0;
-        }
-        if (left > 0 && --left == 0)
+        if (text && ++sent == strtol(text, NULL, 10))
                 (void) raise(SIGKILL);
+}
+
+/* Writes down what became of a try, and says so. */
+static void record(Outbox *outbox, const Alert *alert, Delivery *delivery, const AttemptResult *result) {
+        int r;
+
+        (void) delivery_set_error(delivery, *result->error ? result->error : NULL);
+        r = alert_store_save(outbox->store, alert);
+        if (r < 0)
+                outbox->hooks.unrecorded(alert, r, outbox->userdata);
+        outbox->hooks.tried(alert, delivery, result, outbox->userdata);
 }
 
 static void outbox_turn(Outbox *outbox);
@@ -151,7 +146,6 @@ static void on_attempt_done(const AttemptResult *result, void *userdata) {
         Lane *lane = userdata;
         Outbox *outbox = lane->outbox;
         usec_t now = time_now_realtime();
-        int r;
 
         lane->attempt = NULL;
         if (result->outcome == ATTEMPT_CANCELLED)
@@ -160,7 +154,6 @@ static void on_attempt_done(const AttemptResult *result, void *userdata) {
                 crash_if_told_to();
 
         lane->delivery->attempts++;
-        (void) delivery_set_error(lane->delivery, *result->error ? result->error : NULL);
         if (result->outcome == ATTEMPT_SENT)
                 was_sent(lane, now);
         else if (result->outcome == ATTEMPT_RETRY)
@@ -168,10 +161,7 @@ static void on_attempt_done(const AttemptResult *result, void *userdata) {
         else
                 was_refused(lane);
 
-        r = alert_store_save(outbox->store, lane->alert);
-        if (r < 0)
-                outbox->hooks.unrecorded(lane->alert, r, outbox->userdata);
-        outbox->hooks.tried(lane->alert, lane->delivery, result, outbox->userdata);
+        record(outbox, lane->alert, lane->delivery, result);
         outbox_turn(outbox);
 }
 
@@ -262,6 +252,32 @@ static void close_lanes(Outbox *outbox) {
         outbox->n_lanes = 0;
 }
 
+static bool has_lane(const Outbox *outbox, const char *receiver) {
+        for (size_t i = 0; i < outbox->n_lanes; i++)
+                if (text_equal(outbox->lanes[i].receiver->name, receiver))
+                        return true;
+        return false;
+}
+
+/* What nobody can be told any more counts as failed in the end: it would say for ever that something is pending, and
+ * take the room of what can be told. */
+static void give_up_absent(Outbox *outbox) {
+        static const AttemptResult absent = { .outcome = ATTEMPT_REFUSED, .error = "no such receiver any more" };
+        usec_t now = time_now_realtime();
+        Alert *alert;
+
+        for (size_t i = 0; (alert = alert_store_at(outbox->store, i)); i++)
+                for (size_t j = 0; j < alert->n_deliveries; j++) {
+                        Delivery *delivery = &alert->deliveries[j];
+
+                        if (delivery->state != DELIVERY_PENDING || has_lane(outbox, delivery->receiver) ||
+                            time_left(now, delivery->queued_at) < outbox->limits.retry_for)
+                                continue;
+                        delivery->state = DELIVERY_FAILED;
+                        record(outbox, alert, delivery, &absent);
+                }
+}
+
 /* A receiver's pace holds across a restart too, as far as is known what was sent last. */
 static usec_t pace_left(const Outbox *outbox, const Receiver *receiver) {
         usec_t interval = receiver->notifier->interval, left = 0, now = time_now_realtime();
@@ -316,6 +332,7 @@ int outbox_configure(Outbox *outbox, const Receivers *receivers, const OutboxLim
         for (size_t i = 0; (receiver = receivers_at(receivers, i)); i++)
                 if (receiver->notifier->format && receiver->url)
                         begin_lane(outbox, &lanes[outbox->n_lanes++], receiver, again);
+        give_up_absent(outbox);
         outbox_turn(outbox);
         return 0;
 }

@@ -2,6 +2,7 @@
 #include "alerter-fixture.h"
 #include "loopback-server.h"
 
+#include "backoff.h"
 #include "outbox.h"
 
 #define PATIENCE_USEC (20 * USEC_PER_SEC)
@@ -240,6 +241,20 @@ static void test_a_lost_connection_is_tried_again(void **state) {
         assert_retried(*state, -1);
 }
 
+static void assert_pause(int64_t failures, usec_t pause) {
+        for (size_t i = 0; i < 100; i++)
+                assert_in_range(backoff_pause(USEC_PER_SEC, 5 * USEC_PER_MINUTE, failures), pause / 2, pause);
+}
+
+static void test_pauses_double_up_to_the_longest(_unused_ void **state) {
+        assert_pause(1, USEC_PER_SEC);
+        assert_pause(2, 2 * USEC_PER_SEC);
+        assert_pause(5, 16 * USEC_PER_SEC);
+        assert_pause(9, 256 * USEC_PER_SEC);
+        assert_pause(10, 5 * USEC_PER_MINUTE);
+        assert_pause(INT64_MAX, 5 * USEC_PER_MINUTE);
+}
+
 static void test_a_refusal_is_final_and_says_why(void **state) {
         Fixture *fixture = *state;
         const Alert *refused = queue(fixture, "refused", 2), *next = queue(fixture, "next", 1);
@@ -266,6 +281,7 @@ static void test_it_is_given_up_after_its_time_but_not_untried(void **state) {
         configure(fixture);
         RUN_UNTIL(fixture, !fixture->busy);
         assert_int_equal(fixture->tries, 1);
+        assert_int_equal(atomic_load(&fixture->server->requests), 1);
         assert_int_equal(late->deliveries[0].state, DELIVERY_FAILED);
 }
 
@@ -366,6 +382,25 @@ static void test_a_receiver_without_url_keeps_nobody_waiting(void **state) {
         assert_int_equal(fixture->last, ATTEMPT_SENT);
 }
 
+/* Nor does it wait for ever. */
+static void test_a_receiver_that_stays_away_is_given_up(void **state) {
+        Fixture *fixture = *state;
+        const Alert *late = queue(fixture, "late", 2 * USEC_PER_DAY), *fresh = queue(fixture, "fresh", 0);
+        size_t pending, failed;
+
+        fixture->conf.url = (char *) "env:TEST_NO_SUCH_URL";
+        configure(fixture);
+        assert_int_equal(recorded(fixture, late), DELIVERY_FAILED);
+        assert_int_equal(recorded(fixture, fresh), DELIVERY_PENDING);
+        assert_non_null(late->deliveries[0].error);
+        assert_int_equal(fixture->tries, 1);
+        assert_int_equal(fixture->last, ATTEMPT_REFUSED);
+        assert_int_equal(atomic_load(&fixture->server->requests), 0);
+        outbox_count(fixture->outbox, &pending, &failed);
+        assert_int_equal(pending, 1);
+        assert_int_equal(failed, 1);
+}
+
 static void test_what_cannot_be_recorded_is_said(void **state) {
         Fixture *fixture = *state;
         const Alert *alert = queue(fixture, "x", 0);
@@ -391,6 +426,7 @@ int main(void) {
                 OUTBOX_TEST(test_too_many_requests_are_tried_again),
                 OUTBOX_TEST(test_a_timeout_is_tried_again),
                 OUTBOX_TEST(test_a_lost_connection_is_tried_again),
+                cmocka_unit_test(test_pauses_double_up_to_the_longest),
                 OUTBOX_TEST(test_a_refusal_is_final_and_says_why),
                 OUTBOX_TEST(test_it_is_given_up_after_its_time_but_not_untried),
                 OUTBOX_TEST(test_retry_after_is_kept_to),
@@ -399,6 +435,7 @@ int main(void) {
                 OUTBOX_TEST(test_a_restart_goes_on_with_what_is_pending),
                 OUTBOX_TEST(test_quiescing_waits_for_answers_and_not_for_pauses),
                 OUTBOX_TEST(test_a_receiver_without_url_keeps_nobody_waiting),
+                OUTBOX_TEST(test_a_receiver_that_stays_away_is_given_up),
                 OUTBOX_TEST(test_what_cannot_be_recorded_is_said),
         };
 

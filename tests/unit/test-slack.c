@@ -69,6 +69,15 @@ static void test_a_resolved_one_has_no_lines(_unused_ void **state) {
         assert_int_equal(json_get_integer(message.attachment, "ts", 0), 1795399668);
 }
 
+/* A fence in the summary would turn the blocks inside out. */
+static void test_a_summary_opens_no_block(_unused_ void **state) {
+        _cleanup_(alert_freep) Alert *alert = make_alert("run ```rm``` now", NOW);
+        _cleanup_(message_done) Message message = format(alert, ALERT_FIRING, false);
+
+        assert_string_equal(json_get_string(message.attachment, "text"),
+                            "run '''rm''' now\n```\none &lt;line&gt; &amp; 'more'\n```");
+}
+
 static void test_a_test_says_so(_unused_ void **state) {
         _cleanup_(alert_freep) Alert *alert = make_alert("try", NOW);
         _cleanup_(message_done) Message message = format(alert, ALERT_FIRING, true);
@@ -109,6 +118,7 @@ int main(void) {
                 cmocka_unit_test(test_colours_of_the_guide),
                 cmocka_unit_test(test_the_whole_message),
                 cmocka_unit_test(test_a_resolved_one_has_no_lines),
+                cmocka_unit_test(test_a_summary_opens_no_block),
                 cmocka_unit_test(test_a_test_says_so),
                 cmocka_unit_test(test_the_last_lines_that_fit),
         };

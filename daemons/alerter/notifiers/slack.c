@@ -27,8 +27,8 @@ static const char *const severity_titles[] = {
         [SEVERITY_CRITICAL] = "CRITICAL",
 };
 
-/* In a block of code a backtick could end it. */
-static int append_escaped(Buffer *buffer, const char *text, bool code) {
+/* A backtick could begin or end a block of code. */
+static int append_escaped(Buffer *buffer, const char *text) {
         int r = 0;
 
         for (; *text && r >= 0; text++)
@@ -39,16 +39,16 @@ static int append_escaped(Buffer *buffer, const char *text, bool code) {
                 else if (*text == '>')
                         r = buffer_append_text(buffer, "&gt;");
                 else
-                        r = buffer_append(buffer, *text == '`' && code ? "'" : text, 1);
+                        r = buffer_append(buffer, *text == '`' ? "'" : text, 1);
         return r;
 }
 
 /* At most bytes_max bytes before escaping. The caller frees it. */
-static char *escape(const char *text, size_t bytes_max, bool code) {
+static char *escape(const char *text, size_t bytes_max) {
         _cleanup_(buffer_done) Buffer escaped = {};
         _cleanup_free_ char *cut = text_cut(text, bytes_max);
 
-        if (!cut || append_escaped(&escaped, cut, code) < 0)
+        if (!cut || append_escaped(&escaped, cut) < 0)
                 return NULL;
         return escaped.size > 0 ? buffer_take_text(&escaped) : strdup("");
 }
@@ -60,7 +60,7 @@ static int append_lines(Buffer *text, const Alert *alert) {
         int r = 0;
 
         while (first > 0) {
-                lines[first - 1] = escape(alert->lines[first - 1], ALERT_LINE_BYTES_MAX, true);
+                lines[first - 1] = escape(alert->lines[first - 1], ALERT_LINE_BYTES_MAX);
                 if (!lines[first - 1]) {
                         r = -ENOMEM;
                         break;
@@ -86,11 +86,11 @@ static int append_lines(Buffer *text, const Alert *alert) {
 
 /* Escaping makes up to five bytes of one; a summary full of such is cut shorter. */
 static char *escape_summary(const char *summary) {
-        _cleanup_free_ char *escaped = escape(summary, SUMMARY_BYTES_MAX, false);
+        _cleanup_free_ char *escaped = escape(summary, SUMMARY_BYTES_MAX);
 
         if (!escaped || strlen(escaped) <= SUMMARY_BYTES_MAX)
                 return TAKE_PTR(escaped);
-        return escape(summary, SUMMARY_BYTES_MAX / 5, false);
+        return escape(summary, SUMMARY_BYTES_MAX / 5);
 }
 
 static char *format_text(const Notice *notice) {
@@ -113,7 +113,7 @@ static int add_field(JsonValue *fields, const char *title, const char *value) {
 
         if (!value)
                 return 0;
-        escaped = escape(value, FIELD_BYTES_MAX, false);
+        escaped = escape(value, FIELD_BYTES_MAX);
         if (!escaped)
                 return -ENOMEM;
         r = json_add_string(field, "title", title);
