@@ -132,12 +132,20 @@ test_a_failing_backup_alerts() {
     assert_match 'Read-only' "$(atelierctl --json alerts list --all)"
 }
 
+# In the midst of it the worker stands still, so that there is time to look.
 test_progress_is_seen_in_status() {
     stop_worker
-    make_images 1000 100000
+    make_images 3000 100000
     systemctl start --no-block atelier-task@backup
-    wait_until 20 status_text_of_task_matches '[0-9] MB'
+    wait_until 20 archive_grows
+    kill -STOP "$(main_pid worker)"
+    wait_until 10 status_text_of_task_matches '[0-9] MB'
+    kill -CONT "$(main_pid worker)"
     wait_until 60 task_ended
+}
+
+archive_grows() {
+    [[ -n $(find $BACKUPS -name '*.partial' -size +1M) ]]
 }
 
 status_text_of_task_matches() {
