@@ -54,10 +54,13 @@ Alert *alert_store_find(const AlertStore *store, const char *id) {
         return NULL;
 }
 
-Alert *alert_store_find_key(const AlertStore *store, const char *key) {
-        for (size_t i = store->count; i > 0; i--)
-                if (store->alerts[i - 1]->state == ALERT_FIRING && text_equal(store->alerts[i - 1]->key, key))
-                        return store->alerts[i - 1];
+Alert *alert_store_find_key(const AlertStore *store, const char *key, AlertSeverity least) {
+        for (size_t i = store->count; i > 0; i--) {
+                Alert *alert = store->alerts[i - 1];
+
+                if (alert->state == ALERT_FIRING && alert->severity >= least && text_equal(alert->key, key))
+                        return alert;
+        }
         return NULL;
 }
 

@@ -17,7 +17,8 @@ DEFINE_CLEANUP(AlertStore *, alert_store_free);
 Alert *alert_store_at(const AlertStore *store, size_t i);
 size_t alert_store_count(const AlertStore *store);
 Alert *alert_store_find(const AlertStore *store, const char *id);
-Alert *alert_store_find_key(const AlertStore *store, const char *key);   /* that is firing */
+/* The newest of that key that is firing, and at least so severe. */
+Alert *alert_store_find_key(const AlertStore *store, const char *key, AlertSeverity least);
 
 enum {
         ALERT_STORE_FULL = 1,   /* ALERTS_MAX alerts are there, and all of them wait to be sent */

@@ -7,8 +7,9 @@
 
 /* Whoever fires has done so in a panic, perhaps many times a second: a unit in a crash loop, a script in a loop.
  * What is the same by its key, or one too many of its kind, is counted in an alert that is there already, and
- * nobody is told. The count is written down before the answer as well. What is worse is of another kind, since
- * there may be receivers that hear of it alone.
+ * nobody is told. The count is written down before the answer as well. What is worse is folded into neither, since
+ * there may be receivers that hear of it alone; nor does the alert that is there become worse, since receivers know a
+ * notice that they have had by its alert, and would drop it. What is milder by now is the same by its key.
  *
  * Alerts are compared as they are kept, cleaned and cut; raw texts might never be the same as those. */
 
@@ -26,7 +27,7 @@ static Alert *find_fold(const AlerterManager *manager, const Alert *fired) {
         Alert *alert, *last = NULL;
         size_t count = 0;
 
-        if (fired->key && (alert = alert_store_find_key(manager->store, fired->key)))
+        if (fired->key && (alert = alert_store_find_key(manager->store, fired->key, fired->severity)))
                 return alert;
         for (size_t i = 0; (alert = alert_store_at(manager->store, i)); i++) {
                 if (!is_of_kind(alert, fired))

@@ -106,7 +106,8 @@ static void on_closed(_unused_ VarlinkCall *call, void *userdata) {
         test->call = NULL;
 }
 
-/* All deliveries are there before the first of them is on its way: adding one may move the others. */
+/* All deliveries are there before the first of them is on its way: adding one may move the others. Of all, those that
+ * cannot be told are part too, and fail: whoever has named a receiver wants to know that it hears nothing. */
 static int choose(ReceiverTest *test, const char *name) {
         const Receivers *receivers = test->manager->receivers;
         const Receiver *receiver;
@@ -116,7 +117,7 @@ static int choose(ReceiverTest *test, const char *name) {
         for (size_t i = 0; r >= 0 && (receiver = receivers_at(receivers, i)); i++) {
                 Delivery *delivery;
 
-                if (name ? strcmp(name, receiver->name) == 0 : !receiver->problem)
+                if (name ? strcmp(name, receiver->name) == 0 : !receiver->dormant)
                         r = alert_add_delivery(test->alert, receiver->name, now, &delivery);
         }
         return r;

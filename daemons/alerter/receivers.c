@@ -6,6 +6,10 @@
 #include "base/log.h"
 #include "base/text.h"
 
+/* conf/conf-file.h says which files there are; but for the first they are the administrator's. */
+#define SHIPPED_FILE "models.conf"
+#define DROP_INS_FOLDER "atelier.conf.d"
+
 struct Receivers {
         Receiver *items;
         size_t count;
@@ -23,8 +27,24 @@ static bool is_url(const char *text) {
         return rest && *rest && *rest != '/' && !strpbrk(text, " \t\r\n");
 }
 
-/* What is not there is no trouble: that is how the shipped receivers wait for their credential. */
-static int take_url(Receiver *receiver, const char *reference) {
+/* `place` is where the configuration has named it last. A drop-in may be called as it pleases. */
+static bool is_as_shipped(const char *place) {
+        const char *file = place ? strrchr(place, '/') : NULL;
+
+        return file && text_after(file, "/" SHIPPED_FILE ":") && !strstr(place, "/" DROP_INS_FOLDER "/");
+}
+
+/* What is not there is no trouble where nobody has asked for it: that is how the shipped receivers wait for their
+ * credential. */
+static void lack_url(Receiver *receiver, const char *reference, const char *place) {
+        receiver->problem = "no url";
+        receiver->dormant = is_as_shipped(place);
+        if (!receiver->dormant)
+                log_warning("receiver %s is configured, but %s is not there or empty; it is not told", receiver->name,
+                            reference);
+}
+
+static int take_url(Receiver *receiver, const char *reference, const char *place) {
         _cleanup_(secret_freep) char *url = NULL;
         int r;
 
@@ -32,7 +52,7 @@ static int take_url(Receiver *receiver, const char *reference) {
         if (r == -ENOMEM)
                 return r;
         if (r == -ENOENT)
-                receiver->problem = "no url";
+                lack_url(receiver, reference, place);
         else if (r < 0) {
                 receiver->problem = "unreadable url";
                 (void) log_warning_errno(r, "the url of receiver %s can't be read from %s", receiver->name,
@@ -45,7 +65,7 @@ static int take_url(Receiver *receiver, const char *reference) {
         return 0;
 }
 
-static int add(Receivers *receivers, const ReceiverConf *conf) {
+static int add(Receivers *receivers, const ReceiverConf *conf, const char *place) {
         Receiver *receiver = &receivers->items[receivers->count++];
 
         *receiver = (Receiver) {
@@ -56,7 +76,7 @@ static int add(Receivers *receivers, const ReceiverConf *conf) {
         };
         if (!receiver->name)
                 return -ENOMEM;
-        return conf->kind == RECEIVER_JOURNALD ? 0 : take_url(receiver, conf->url);
+        return conf->kind == RECEIVER_JOURNALD ? 0 : take_url(receiver, conf->url, place);
 }
 
 static const ReceiverConf *find_journald(const ConfGroups *groups) {
@@ -79,12 +99,12 @@ int receivers_new(Receivers **ret, const Settings *settings) {
         if (!receivers || !(receivers->items = calloc(groups->count + 1, sizeof(*receivers->items))))
                 return -ENOMEM;
 
-        r = add(receivers, find_journald(groups));
+        r = add(receivers, find_journald(groups), NULL);
         for (size_t i = 0; i < groups->count && r >= 0; i++) {
                 const ReceiverConf *conf = groups->items[i];
 
                 if (conf->kind != RECEIVER_JOURNALD)
-                        r = add(receivers, conf);
+                        r = add(receivers, conf, groups->places ? groups->places[i] : NULL);
         }
         if (r < 0)
                 return r;

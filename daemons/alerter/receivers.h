@@ -12,6 +12,7 @@ typedef struct Receiver {
         AlertSeverity severity;      /* the least */
         char *url;                   /* the secret itself; NULL: none, and `problem` says why */
         const char *problem;         /* static text: "no url", "bad url"; NULL: it can be told */
+        bool dormant;                /* as it was shipped, and without a URL: nobody expects that it is told */
         usec_t timeout;
 } Receiver;
 

@@ -11,8 +11,11 @@
 #include "base/text.h"
 
 /* One walk over the clean text. At each place the rules are asked in turn; the first that finds a secret says how much
- * before it is kept and how much is masked. What a rule looks at again is bounded by the line, or by what it then
- * masks. */
+ * before it is kept and how much is masked.
+ *
+ * A long text must not hold up the report of a failure: whoever writes into a log may write what he likes. So no run is
+ * looked through at each of its characters. A rule looks at one from its first character alone, or masks what it looked
+ * through, or is bounded by a limit; where none of these does, the walk keeps what is known of the run. */
 
 #define RUN_CHARS_MIN 40          /* of base64 or hexadecimal, beside a word that speaks of keys */
 #define BODY_LINE_CHARS_MIN 60    /* a line of nothing else is the body of a PEM block whose head is elsewhere */
@@ -32,6 +35,7 @@ typedef struct Finding {
 typedef struct Scan {
         const char *text, *end;
         const char *p;            /* the place */
+        const char *opaque_end;   /* of the run without gaps that p is in, or p */
         bool line_speaks_of_keys; /* the line that p is in */
 } Scan;
 
@@ -79,7 +83,7 @@ static size_t run_length(const char *p, bool (*belongs)(char)) {
 
 /* Nothing that belongs to a word stands before it. */
 static bool begins_word(const Scan *scan) {
-        return scan->p == scan->text || !isalnum((unsigned char) scan->p[-1]);
+        return isalnum((unsigned char) *scan->p) && (scan->p == scan->text || !isalnum((unsigned char) scan->p[-1]));
 }
 
 static const char *after_caseless(const char *p, const char *prefix) {
@@ -123,9 +127,12 @@ static Finding find_private_key(const Scan *scan) {
 }
 
 static Finding find_key_body(const Scan *scan) {
-        size_t length = run_length(scan->p, is_base64);
+        size_t length;
 
-        if (length < BODY_LINE_CHARS_MIN || is_line(scan->p[length]) || (scan->p > scan->text && scan->p[-1] != '\n'))
+        if (scan->p > scan->text && scan->p[-1] != '\n')
+                return (Finding) {};
+        length = run_length(scan->p, is_base64);
+        if (length < BODY_LINE_CHARS_MIN || is_line(scan->p[length]))
                 return (Finding) {};
         return found(scan, scan->p, length);
 }
@@ -137,7 +144,7 @@ static Finding find_userinfo(const Scan *scan) {
 
         if (!authority)
                 return (Finding) {};
-        length = run_length_max(authority, is_opaque, USERINFO_BYTES_MAX);
+        length = MIN((size_t) (scan->opaque_end - authority), (size_t) USERINFO_BYTES_MAX);
         at = memrchr(authority, '@', length);
         /* A slash may be part of a password that nobody has encoded; an @ behind a path or query may as well be
          * none. */
@@ -154,10 +161,12 @@ static Finding find_slack_hook(const Scan *scan) {
 }
 
 static Finding find_scheme_token(const Scan *scan) {
-        const char *token = after_caseless(scan->p, "bearer") ?: after_caseless(scan->p, "basic");
+        const char *token = NULL;
         size_t length;
 
-        if (!token || !begins_word(scan) || (*token != ' ' && *token != ':' && *token != '='))
+        if (begins_word(scan))
+                token = after_caseless(scan->p, "bearer") ?: after_caseless(scan->p, "basic");
+        if (!token || (*token != ' ' && *token != ':' && *token != '='))
                 return (Finding) {};
         token += strspn(token, " :=\"'\\");
         length = run_length(token, is_token);
@@ -182,7 +191,7 @@ static Finding find_known_key(const Scan *scan) {
         if (strncmp(p, "xox", 3) == 0 && isalpha((unsigned char) p[3]) && p[4] == '-')
                 return found(scan, p, run_length(p, is_token));
         for (size_t i = 0; i < ELEMENTS(keys); i++) {
-                const char *rest = text_after(p, keys[i].prefix);
+                const char *rest = *p == *keys[i].prefix ? text_after(p, keys[i].prefix) : NULL;
                 size_t length = rest ? run_length(rest, is_token) : 0;
 
                 if (rest && length >= keys[i].chars_min)
@@ -224,12 +233,17 @@ static Finding find_named_value(const Scan *scan) {
                 "accesskey",  "private_key", "authorization", "cookie",  NULL,
         };
         static const char *const line_names[] = { "authorization", "cookie", NULL };
-        size_t length = run_length(scan->p, is_word);
-        const char *value = scan->p + length, *quote;
-        bool separated = text_after(scan->p, "--") && *value == ' ';
+        const char *value, *quote;
+        bool separated;
+        size_t length;
 
-        if (length == 0 || (scan->p > scan->text && is_word(scan->p[-1])) || !contains_any(scan->p, length, names))
+        if (scan->p > scan->text && is_word(scan->p[-1]))
                 return (Finding) {};
+        length = run_length(scan->p, is_word);
+        if (!contains_any(scan->p, length, names))
+                return (Finding) {};
+        value = scan->p + length;
+        separated = text_after(scan->p, "--") && *value == ' ';
         value += strspn(value, "\\\"' ");
         while (*value == '=' || *value == ':' || (separated && *value == '>')) {
                 separated = true;
@@ -284,6 +298,8 @@ static int mask(Scan *scan, Buffer *masked) {
 
                 if (scan->p == scan->text || scan->p[-1] == '\n')
                         scan->line_speaks_of_keys = speaks_of_keys(scan->p);
+                if (scan->p >= scan->opaque_end)
+                        scan->opaque_end = scan->p + run_length(scan->p, is_opaque);
                 finding = find_secret(scan);
                 if (finding.hide == 0)
                         finding.keep = 1;
@@ -298,7 +314,7 @@ static int mask(Scan *scan, Buffer *masked) {
 char *secret_mask(const char *text, size_t size) {
         _cleanup_free_ char *clean = text_clean(text, size);
         _cleanup_(buffer_done) Buffer masked = {};
-        Scan scan = { .text = clean, .p = clean };
+        Scan scan = { .text = clean, .p = clean, .opaque_end = clean };
 
         if (!clean)
                 return NULL;

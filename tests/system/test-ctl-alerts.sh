@@ -79,6 +79,36 @@ test_receivers_are_tried() {
     assert_eq sent "$(json 'it.find(told => told.receiver === "good").state')"
 }
 
+# Whoever names a receiver expects that it is told. Those that are shipped wait for their credential, and count for
+# nothing.
+test_receivers_that_cannot_be_told_are_failures() {
+    configure ''
+    ctl alerts test
+    assert_said 0 'journald +sent'
+    assert_fails grep -qE 'slack|webhook' "$SCRATCH/out"
+
+    echo nonsense >/etc/atelier/bad.url
+    configure 'receivers = (
+        { name = "slack"; severity = "warning"; },
+        { name = "pager"; url = "file:/etc/atelier/bad.url"; } );'
+    ctl alerts test
+    assert_said 1 'slack +failed +no url' '2 of 3 receivers could not be told'
+    assert_said 1 'pager +failed +bad url'
+    assert_fails grep -q webhook "$SCRATCH/out"
+}
+
+# As the documentation has it: also where the alerter runs already, or has gone since it had nothing to do.
+test_a_slack_receiver_is_set_up_by_a_restart() {
+    configure 'receivers = ( { name = "slack"; kind = "slack"; url = "credential:slack-webhook-url"; } );'
+    ctl alerts test slack
+    assert_said 1 'slack +failed +no url'
+    receive
+    echo http://127.0.0.1:18100/good >/etc/credstore/slack-webhook-url
+    systemctl restart atelier-alerter
+    ctl alerts test slack
+    assert_said 0 'slack +sent'
+}
+
 test_an_instance_that_is_none_is_refused() {
     ctl alerts fire --unit=/
     assert_said 2 '' '--unit= takes UNIT'

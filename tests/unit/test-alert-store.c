@@ -96,7 +96,7 @@ static void test_alerts_come_back_as_they_were(void **state) {
         assert_int_equal(alert_store_count(folder->store), 1);
         after = alert_to_record(alert_store_at(folder->store, 0));
         assert_true(cJSON_Compare(before, after, true));
-        assert_non_null(alert_store_find_key(folder->store, "k"));
+        assert_non_null(alert_store_find_key(folder->store, "k", SEVERITY_INFO));
 }
 
 static void test_a_key_is_free_again_once_it_is_over(void **state) {
@@ -104,9 +104,9 @@ static void test_a_key_is_free_again_once_it_is_over(void **state) {
         Alert *alert = add_alert(folder, "first", NULL, NOW);
 
         alert->key = strdup("k");
-        assert_ptr_equal(alert_store_find_key(folder->store, "k"), alert);
+        assert_ptr_equal(alert_store_find_key(folder->store, "k", SEVERITY_INFO), alert);
         alert_resolve(alert, NOW);
-        assert_null(alert_store_find_key(folder->store, "k"));
+        assert_null(alert_store_find_key(folder->store, "k", SEVERITY_INFO));
 }
 
 static void overwrite(const AlertFolder *folder, const char *id, const char *text) {

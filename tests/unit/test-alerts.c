@@ -91,6 +91,24 @@ static void test_the_same_key_is_the_same_alert(void **state) {
         assert_int_equal(recorded_count(*state, alert), 2);
 }
 
+static void test_what_is_worse_is_not_the_same_by_its_key(void **state) {
+        Alert *mild = fire(*state, "k", "host", SEVERITY_INFO);
+        const Alert *worse = fire(*state, "k", "host", SEVERITY_CRITICAL);
+
+        assert_ptr_not_equal(worse, mild);
+        assert_int_equal(worse->severity, SEVERITY_CRITICAL);
+        assert_int_equal(mild->count, 1);
+        assert_ptr_equal(fire(*state, "k", "host", SEVERITY_CRITICAL), worse);
+}
+
+static void test_what_is_milder_by_now_is_the_same_by_its_key(void **state) {
+        const Alert *worse = fire(*state, "k", "host", SEVERITY_CRITICAL);
+
+        assert_ptr_equal(fire(*state, "k", "host", SEVERITY_WARNING), worse);
+        assert_int_equal(worse->severity, SEVERITY_CRITICAL);
+        assert_int_equal(worse->count, 2);
+}
+
 /* The key is compared as it is kept. */
 static void test_a_key_with_control_characters_is_the_same_too(void **state) {
         const Alert *alert = fire(*state, "k\t1", "host", SEVERITY_INFO);
@@ -173,6 +191,8 @@ static void test_what_makes_no_sense_is_refused(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 ALERTS_TEST(test_the_same_key_is_the_same_alert),
+                ALERTS_TEST(test_what_is_worse_is_not_the_same_by_its_key),
+                ALERTS_TEST(test_what_is_milder_by_now_is_the_same_by_its_key),
                 ALERTS_TEST(test_a_key_with_control_characters_is_the_same_too),
                 ALERTS_TEST(test_what_is_over_may_fire_anew),
                 ALERTS_TEST(test_a_storm_is_folded_into_the_last),
