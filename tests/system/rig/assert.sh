@@ -54,10 +54,11 @@ journal() {
 # reset: the machine as it was when it had just been installed and booted. Runs before each test; a file whose tests
 # build on one another defines its own.
 reset() {
-    # Frozen or hung daemons, which some tests make, do not stop by asking.
+    # Frozen or hung daemons, which some tests make, do not stop by asking. Those killed are reported, and a report
+    # that starts cancels the stop of the alerter's socket: once more, then.
     timeout 10 systemctl stop 'atelier*' || {
         systemctl kill --signal=SIGKILL 'atelier-*.service'
-        systemctl stop 'atelier*'
+        wait_until 10 systemctl stop 'atelier*'
     }
     rm -rf /var/lib/atelier* /var/backups/atelier /run/atelier* /etc/atelier /etc/credstore/* \
         /etc/systemd/system/atelier*.d /run/systemd/system/atelier*.d
