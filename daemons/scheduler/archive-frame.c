@@ -8,18 +8,19 @@ struct ArchiveFrame {
         ArchiveSource *source;
         ZSTD_DStream *stream;
         ZSTD_inBuffer input;
-        uint64_t read, unpacked;   /* bytes */
-        bool ended;                /* the frame is complete */
+        uint64_t read, unpacked, unpacked_max;   /* bytes */
+        bool ended;                              /* the frame is complete */
         uint8_t piece[FRAME_PIECE_BYTES];
 };
 
-int archive_frame_new(ArchiveFrame **ret, ArchiveSource *source) {
+int archive_frame_new(ArchiveFrame **ret, ArchiveSource *source, uint64_t unpacked_max) {
         _cleanup_(archive_frame_freep) ArchiveFrame *frame = NULL;
 
         frame = calloc(1, sizeof(*frame));
         if (!frame)
                 return -ENOMEM;
         frame->source = source;
+        frame->unpacked_max = unpacked_max;
         frame->stream = ZSTD_createDStream();
         if (!frame->stream)
                 return -ENOMEM;
@@ -78,10 +79,9 @@ static int take_input(ArchiveFrame *frame) {
         return 1;
 }
 
-static int check_ratio(ArchiveFrame *frame, size_t more, Buffer *reason) {
+static int check_size(ArchiveFrame *frame, size_t more, Buffer *reason) {
         frame->unpacked += more;
-        if (frame->unpacked <= ARCHIVE_RATIO_FREE ||
-            (frame->unpacked - ARCHIVE_RATIO_FREE) / ARCHIVE_RATIO_MAX <= frame->read)
+        if (frame->unpacked <= frame->unpacked_max)
                 return 0;
         return refuse(frame, reason, "unpacks to far more bytes than an archive does; expected at most 1 GiB, and "
                                      "200 for each byte of the file");
@@ -125,7 +125,7 @@ int archive_frame_next(ArchiveFrame *frame, const void **ret, size_t *ret_size, 
                 if (r != 0)
                         return r;
         }
-        r = check_ratio(frame, output.pos, reason);
+        r = check_size(frame, output.pos, reason);
         if (r != 0)
                 return r;
 

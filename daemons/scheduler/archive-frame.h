@@ -1,7 +1,7 @@
 /* One zstd frame, unpacked: the only thing that may be in an archive's file.
  *
- * Memory is bounded by FRAME_WINDOW_LOG_MAX whatever the frame says of itself, and the amount of what comes out by the
- * amount that went in (ARCHIVE_RATIO_MAX). A further frame or anything else behind the first is refused. */
+ * Memory is bounded by FRAME_WINDOW_LOG_MAX whatever the frame says of itself, and the amount of what comes out by
+ * `unpacked_max`, in bytes. A further frame or anything else behind the first is refused. */
 #pragma once
 
 #include "archive-source.h"
@@ -12,7 +12,7 @@
 
 typedef struct ArchiveFrame ArchiveFrame;
 
-int archive_frame_new(ArchiveFrame **ret, ArchiveSource *source);
+int archive_frame_new(ArchiveFrame **ret, ArchiveSource *source, uint64_t unpacked_max);
 ArchiveFrame *archive_frame_free(ArchiveFrame *frame);
 DEFINE_CLEANUP(ArchiveFrame *, archive_frame_free);
 

@@ -74,6 +74,13 @@ uint64_t archive_member_bytes_max(ArchiveMemberKind kind) {
         }
 }
 
+uint64_t archive_unpacked_max(uint64_t file_bytes) {
+        uint64_t bytes;
+
+        return __builtin_mul_overflow(file_bytes, ARCHIVE_RATIO_MAX, &bytes) ||
+               __builtin_add_overflow(bytes, ARCHIVE_RATIO_FREE_BYTES, &bytes) ? UINT64_MAX : bytes;
+}
+
 bool archive_member_follows(const char *previous, const char *name) {
         ArchiveMemberKind before, kind = archive_member_kind(name);
 

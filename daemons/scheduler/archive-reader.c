@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "archive-frame.h"
+#include "archive-member.h"
 #include "archive-source.h"
 #include "archive-tar.h"
 #include "base/fd.h"
@@ -83,7 +84,7 @@ int archive_read(int folder_fd, const ArchiveName *name, const ArchiveHandlers *
         r = archive_source_new(&source, fd, progress);
         if (r < 0)
                 return r;
-        r = archive_frame_new(&frame, source);
+        r = archive_frame_new(&frame, source, archive_unpacked_max(size));
         if (r < 0)
                 return r;
 

@@ -5,7 +5,7 @@
  * put members where they can be thrown away, and counts on nothing before archive_read() has returned 0.
  *
  * What may be in an archive (archive-member.h): regular files alone, with the names that a snapshot has, in its order,
- * none twice; sizes within limits; no more bytes than ARCHIVE_RATIO_MAX times the file's. Blocks: for a helper
+ * none twice; sizes within limits; no more bytes than archive_unpacked_max() of the file's. Blocks: for a helper
  * thread. */
 #pragma once
 
@@ -14,10 +14,6 @@
 #include "archive-name.h"
 #include "archive-writer.h"
 #include "base/buffer.h"
-
-#define ARCHIVE_MEMBERS_MAX 10000000
-#define ARCHIVE_RATIO_MAX 200          /* bytes of members for each byte of the file, beyond ARCHIVE_RATIO_FREE */
-#define ARCHIVE_RATIO_FREE (1024 * 1024 * 1024ULL)
 
 enum {
         ARCHIVE_REFUSED = 1,           /* damaged, or not one of ours: `reason` says where and what */

@@ -50,6 +50,7 @@ struct ArchiveWriter {
 
         char previous[ARCHIVE_MEMBER_NAME_MAX];
         int error;                                /* the first one, which stays */
+        uint64_t tar_bytes;
         atomic_ullong members, bytes, file_bytes;
 };
 
@@ -83,6 +84,7 @@ static int pack(ArchiveWriter *writer, const void *data, size_t size, ZSTD_EndDi
 static la_ssize_t on_write(_unused_ struct archive *tar, void *userdata, const void *data, size_t size) {
         ArchiveWriter *writer = userdata;
 
+        writer->tar_bytes += size;
         if (writer->error == 0)
                 writer->error = pack(writer, data, size, ZSTD_e_continue);
         return (la_ssize_t) size;
@@ -272,7 +274,9 @@ int archive_writer_add(ArchiveWriter *writer, const char *name, int fd, uint64_t
         if (size > archive_member_bytes_max(kind))
                 return -EFBIG;
 
-        r = write_member(writer, name, fd, size, writer->last_sha256);
+        r = atomic_load(&writer->members) == ARCHIVE_MEMBERS_MAX ? -EMLINK : 0;
+        if (r == 0)
+                r = write_member(writer, name, fd, size, writer->last_sha256);
         if (r == 0)
                 r = archive_manifest_add(writer->manifest, writer->last_sha256, name);
         if (r < 0) {
@@ -336,6 +340,8 @@ static int finish(ArchiveWriter *writer, ArchiveName *ret_name) {
         if (fstat(writer->fd, &st) < 0)
                 return -errno;
         atomic_store(&writer->file_bytes, (unsigned long long) st.st_size);
+        if (writer->tar_bytes > archive_unpacked_max((uint64_t) st.st_size))
+                return -ENOTSUP;
 
         archive_name_format(ret_name, writer->created_at, sha256);
         r = rename_file(writer, ret_name->text);

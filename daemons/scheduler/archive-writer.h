@@ -23,14 +23,15 @@ DEFINE_CLEANUP(ArchiveWriter *, archive_writer_free);
 /* Reads exactly `size` bytes from the start of fd, a regular file, into the member. Its offset is neither used nor
  * moved: it is shared with whoever handed over the fd. -EINVAL for a name that the reader would refuse
  * (archive-member.h) and -EFBIG for such a size, neither of which does harm; -EPIPE when the file is shorter; -ENOSPC,
- * -EIO, … These are given again by every later call. */
+ * -EIO, …, -EMLINK for one member more than ARCHIVE_MEMBERS_MAX. These are given again by every later call. */
 int archive_writer_add(ArchiveWriter *writer, const char *name, int fd, uint64_t size);
 
 /* The hash of the member that was added last. */
 const char *archive_writer_last_sha256(const ArchiveWriter *writer);
 
 /* Adds SHA256SUMS, fsyncs, renames, fsyncs the folder. After 0 the archive is durable and whole. -EINVAL without a
- * database; -EEXIST when there is the very same archive. */
+ * database; -EEXIST when there is the very same archive; -ENOTSUP when the content packs better than the reader
+ * believes (archive_unpacked_max()). */
 int archive_writer_finish(ArchiveWriter *writer, ArchiveName *ret_name);
 
 /* So far, from any thread; file_bytes is approximate until the end. */

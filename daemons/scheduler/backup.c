@@ -35,10 +35,23 @@ static int explain_full(const Backup *backup, int error) {
 }
 
 static int explain(const Backup *backup, int error, const char *what) {
-        if (error == -ENOSPC || error == -EDQUOT)
+        switch (error) {
+        case -ENOSPC:
+        case -EDQUOT:
                 return explain_full(backup, error);
-        task_say(backup->context, "%s: %s", what, strerror(-error));
-        return error;
+        case -EMLINK:
+                task_say(backup->context, "%s: more files than an archive may hold, which is %d", what,
+                         ARCHIVE_MEMBERS_MAX);
+                return error;
+        case -ENOTSUP:
+                task_say(backup->context, "%s: the state is so empty that its archive would look like a "
+                         "decompression bomb, more than %d times its size; expected a database without gigabytes "
+                         "of zeros", what, ARCHIVE_RATIO_MAX);
+                return error;
+        default:
+                task_say(backup->context, "%s: %s", what, strerror(-error));
+                return error;
+        }
 }
 
 static int explain_folder(const Backup *backup, int error) {

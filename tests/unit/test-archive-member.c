@@ -96,6 +96,14 @@ static void test_sizes(void **state) {
         assert_int_equal(archive_member_bytes_max(ARCHIVE_MEMBER_INVALID), 0);
 }
 
+static void test_unpacked_size(void **state) {
+        (void) state;
+        assert_true(archive_unpacked_max(0) == UINT64_C(1) << 30);
+        assert_true(archive_unpacked_max(1000) == (UINT64_C(1) << 30) + 200000);
+        assert_true(archive_unpacked_max(UINT64_MAX / 200 + 1) == UINT64_MAX);
+        assert_true(archive_unpacked_max(UINT64_MAX / 200) == UINT64_MAX);
+}
+
 static void test_order(void **state) {
         static const char *const order[] = {
                 "atelier.db",
@@ -134,6 +142,7 @@ int main(void) {
                 cmocka_unit_test(test_every_other_name_is_invalid),
                 cmocka_unit_test(test_longest_name),
                 cmocka_unit_test(test_sizes),
+                cmocka_unit_test(test_unpacked_size),
                 cmocka_unit_test(test_order),
                 cmocka_unit_test(test_database_comes_first),
                 cmocka_unit_test(test_invalid_names_have_no_place),

@@ -172,6 +172,27 @@ static void test_limits_of_size(void **state) {
         assert_reads(state, &name, 3);
 }
 
+/* A sparse file as the database: its zeros pack ten thousand times. */
+static int write_zeros(void **state, uint64_t size, ArchiveName *ret_name) {
+        _cleanup_(archive_writer_freep) ArchiveWriter *writer = NULL;
+        _cleanup_close_ int fd = memfd_create("zeros", MFD_CLOEXEC);
+
+        assert_true(fd >= 0);
+        assert_int_equal(ftruncate(fd, (off_t) size), 0);
+        assert_int_equal(archive_writer_new(&writer, folder_fd(state), FIXTURE_TIME), 0);
+        assert_int_equal(archive_writer_add(writer, ARCHIVE_DATABASE, fd, size), 0);
+        return archive_writer_finish(writer, ret_name);
+}
+
+static void test_what_unpacks_to_too_much(void **state) {
+        ArchiveName name;
+
+        assert_int_equal(write_zeros(state, ARCHIVE_RATIO_FREE_BYTES + (64 << 20), &name), -ENOTSUP);
+        assert_int_equal(folder_entries(state), 0);
+        assert_int_equal(write_zeros(state, ARCHIVE_RATIO_FREE_BYTES, &name), 0);
+        assert_reads(state, &name, 1);
+}
+
 static void test_short_file_leaves_nothing(void **state) {
         _cleanup_(archive_writer_freep) ArchiveWriter *writer = NULL;
         _cleanup_close_ int fd = noise_file(300000, 1);
@@ -300,6 +321,7 @@ int main(void) {
                 IN_FOLDER(test_file_is_read_from_its_start),
                 IN_FOLDER(test_what_the_reader_would_refuse),
                 IN_FOLDER(test_limits_of_size),
+                IN_FOLDER(test_what_unpacks_to_too_much),
                 IN_FOLDER(test_short_file_leaves_nothing),
                 IN_FOLDER(test_free_without_finish_leaves_nothing),
                 IN_FOLDER(test_finished_writer_takes_no_more),
