@@ -47,7 +47,7 @@ static const ErrorSentence sentences[] = {
         { "io.atelier.Backups.RestoreFailed",
           "{name} could not be restored: {reason}" },
         { "io.atelier.Backups.Busy",
-          "a backup or a restore is running; try again when it is over, see: atelierctl task history backup" },
+          "task {task} is running, since {started_at}; try again when it is over, see: atelierctl task history {task}" },
 
         { "io.atelier.Alerts.AlertNotFound", "there is no alert {id}; see: atelierctl alerts list --all" },
         { "io.atelier.Alerts.ReceiverNotFound",

@@ -259,6 +259,23 @@ static JsonValue *restore_reply(const Run *run, const char **ret_error) {
         return r < 0 ? NULL : TAKE_PTR(reply);
 }
 
+/* Is a run of this task's lane under way? Then the caller is told so: 1. */
+static int refuse_busy(SchedulerManager *manager, VarlinkCall *call, const Task *task) {
+        const Run *run = runs_in_lane(manager->runs, task->lane);
+        _cleanup_(json_freep) JsonValue *parameters = NULL;
+        int r;
+
+        if (!run)
+                return 0;
+        parameters = json_new_object();
+        r = json_add_string(parameters, "task", run->task->name);
+        if (r >= 0)
+                r = json_add_integer(parameters, "started_at", (int64_t) run->started_at);
+        if (r >= 0)
+                r = varlink_call_error(call, "io.atelier.Backups.Busy", TAKE_PTR(parameters));
+        return r < 0 ? r : 1;
+}
+
 static int on_verify(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         SchedulerManager *manager = userdata;
         const char *name = json_get_string(parameters, "name");
@@ -273,8 +290,9 @@ static int on_verify(VarlinkCall *call, const JsonValue *parameters, void *userd
                 return backup_not_found(call, name);
         if (r < 0)
                 return r;
-        if (runs_in_lane(manager->runs, verify_task.lane))
-                return varlink_call_error(call, "io.atelier.Backups.Busy", NULL);
+        r = refuse_busy(manager, call, &verify_task);
+        if (r != 0)
+                return MIN(r, 0);
         r = verify_job_new(&job, manager->backup_folder, &file);
         return r < 0 ? r : runs_start(manager->runs, &verify_task, job, call, verify_reply);
 }
@@ -293,8 +311,9 @@ static int on_restore(VarlinkCall *call, const JsonValue *parameters, void *user
                 return backup_not_found(call, name);
         if (r < 0)
                 return r;
-        if (runs_in_lane(manager->runs, restore_task.lane))
-                return varlink_call_error(call, "io.atelier.Backups.Busy", NULL);
+        r = refuse_busy(manager, call, &restore_task);
+        if (r != 0)
+                return MIN(r, 0);
         r = restore_job_new(&job, manager->worker_path, manager->backup_folder, &file);
         return r < 0 ? r : runs_start(manager->runs, &restore_task, job, call, restore_reply);
 }

@@ -277,9 +277,10 @@ ctl backup restore --yes --json
 expect_json 'backup restore --json' 'it.held === 3'
 ctl backup restore
 expect 'without a terminal nothing is restored' 2 '' '--yes'
-answers Backups.Restore '{"error": "io.atelier.Backups.Busy", "replies": [{}]}'
+answers Backups.Restore \
+    '{"error": "io.atelier.Backups.Busy", "replies": [{"task": "backup", "started_at": 1700000000000000}]}'
 ctl backup restore --yes
-expect 'a restore beside a backup' 1 '' 'is running; try again'
+expect 'a restore beside a backup' 1 '' 'task backup is running, since 2023-11-14T22:13:20Z; .*task history backup'
 answers Store.DiscardFormer '{"replies": [{"removed": ["former-1"]}]}'
 ctl backup discard --yes
 expect 'backup discard' 0 '^former-1 is removed' ''

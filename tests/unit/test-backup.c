@@ -144,10 +144,13 @@ static void test_a_second_backup_is_told_of_the_first(void **state) {
 static void test_a_restore_waits_for_no_backup_but_a_verification_runs_beside_it(void **state) {
         SchedulerFixture *f = *state;
         const char *name = make_backup(f);
+        FixtureCall *call;
 
         (void) begin_hanging_backup(f);
-        assert_string_equal(wait_for(begin_call(f, "io.atelier.Backups.Restore", "name", name, false))->error,
-                            "io.atelier.Backups.Busy");
+        call = wait_for(begin_call(f, "io.atelier.Backups.Restore", "name", name, false));
+        assert_string_equal(call->error, "io.atelier.Backups.Busy");
+        assert_string_equal(json_get_string(call->reply, "task"), "backup");
+        assert_true(json_get_integer(call->reply, "started_at", 0) > 0);
         assert_string_equal(wait_for(begin_call(f, "io.atelier.Backups.Verify", "name", name, false))->error, "");
 }
 
