@@ -10,7 +10,7 @@
 #define CONFIG_SUFFIX ".conf"
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define HEXADECIMAL "0123456789abcdef"
-#define CONFIG_CHARS LETTERS "0123456789-_."
+#define CONFIG_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" LETTERS "0123456789-_."
 #define FORMAT_CHARS_MAX 8
 
 #define HASH_CHARS ((size_t) SHA256_TEXT_MAX - 1)

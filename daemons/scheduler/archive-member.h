@@ -23,8 +23,8 @@ typedef enum ArchiveMemberKind {
         ARCHIVE_MEMBER_INVALID = -1,
 } ArchiveMemberKind;
 
-/* ARCHIVE_MEMBER_INVALID for every other name: absolute, with "..", of another depth, upper case, too long, …; an
- * image's folder is the first two digits of its hash, its format is one to eight letters; NAME is of a-z, 0-9, "-",
+/* ARCHIVE_MEMBER_INVALID for every other name: absolute, with "..", of another depth, too long, …; an image's
+ * folder is the first two digits of its hash, its format is one to eight letters; NAME is of letters, digits, "-",
  * "_" and ".", and does not begin with ".". */
 ArchiveMemberKind archive_member_kind(const char *name);
 

@@ -15,7 +15,7 @@
 #define FOLDER_DEFAULT "/etc/atelier"
 #define DROP_INS "atelier.conf.d"
 #define SUFFIX ".conf"
-#define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789-_."
+#define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 #define NAME_BYTES_MAX 100
 #define FILES_MAX (CONF_DROP_INS_MAX + 2)
 
@@ -41,8 +41,8 @@ static int add(ConfigFiles *files, int folder_fd, const char *file, const char *
         if (!name)
                 return -ENOMEM;
         if (strlen(name) > NAME_BYTES_MAX || name[strspn(name, NAME_CHARS)]) {
-                log_warning("%s/%s is not backed up: its name has other characters than a-z, 0-9, '-', '_', '.', or "
-                            "more than %d", DROP_INS, file, NAME_BYTES_MAX);
+                log_warning("%s/%s is not backed up: its name has other characters than A-Z, a-z, 0-9, '-', '_', '.', "
+                            "or more than %d", DROP_INS, file, NAME_BYTES_MAX);
                 return 0;
         }
         fd = openat(folder_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

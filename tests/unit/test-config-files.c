@@ -29,13 +29,13 @@ static void check_content(const ConfigFiles *files, size_t index, const char *te
 
 static void test_files_come_ascending_by_flat_names(void **state) {
         static const char *const names[] = {
-                "atelier.conf", "atelier.conf.d-10-a.conf", "atelier.conf.d-20-b.conf", "models.conf",
+                "atelier.conf", "atelier.conf.d-10-a.conf", "atelier.conf.d-20-Site.conf", "models.conf",
         };
         ConfFolder *folder = *state;
         _cleanup_(config_files_freep) ConfigFiles *files = NULL;
 
         folder_write(folder, "models.conf", "models");
-        folder_write(folder, "atelier.conf.d/20-b.conf", "b");
+        folder_write(folder, "atelier.conf.d/20-Site.conf", "b");
         folder_write(folder, "atelier.conf.d/10-a.conf", "");
         folder_write(folder, "atelier.conf", "main");
         files = open_files(folder);
@@ -106,7 +106,7 @@ static void test_names_that_an_archive_cannot_take_are_left_out(void **state) {
         (void) strcpy(longer + sizeof(longer) - sizeof(".conf"), ".conf");
         write_drop_in(folder, longest);
         write_drop_in(folder, longer);
-        write_drop_in(folder, "Upper.conf");
+        write_drop_in(folder, "a+b.conf");
         write_drop_in(folder, "a b.conf");
         write_drop_in(folder, "a\nb.conf");
         write_drop_in(folder, "\xc3\xa4.conf");
