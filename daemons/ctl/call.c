@@ -43,7 +43,8 @@ static int explain_connection(const char *daemon, const char *path, int error) {
                 return ctl_fail("nothing listens on %s; start it with: systemctl start atelier-%s.socket", path,
                                 daemon);
         if (error == -EACCES || error == -EPERM)
-                return ctl_fail("%s: permission denied; be root or a member of group atelier", path);
+                return ctl_fail("%s: permission denied; be root or a member of group atelier: "
+                                "usermod -aG atelier,atelier-admin USER", path);
         if (error == -ETIMEDOUT)
                 return ctl_fail("atelier-%s does not answer; see: journalctl -u atelier-%s", daemon, daemon);
         if (error == -ECONNRESET)

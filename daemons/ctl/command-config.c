@@ -1,5 +1,8 @@
 /* config: what needs no daemon. For programs there is an object of all settings, or an array of what is wrong. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "arguments.h"
 #include "base/text.h"
@@ -12,6 +15,8 @@ static int load(const Ctl *ctl, Settings **ret, Buffer *errors) {
         ConfSources sources = { .folder = ctl->folder };
         int r;
 
+        if (ctl->folder && access(ctl->folder, X_OK) < 0)
+                return ctl_fail("%s: %s; --config= takes the folder of atelier.conf", ctl->folder, strerror(errno));
         r = settings_load(ret, &sources, errors);
         if (r < 0 && errors->size == 0)
                 return ctl_fail_errno(r, "the configuration can't be read");
@@ -91,7 +96,8 @@ static int print_settings(char *text) {
 static int config_show(Ctl *ctl, int argc, char *argv[]) {
         static const CommandForm form = {
                 .form = "config show",
-                .help = "The configuration as it is in force, files and environment put together, secrets masked.\n",
+                .help = "What the files and this environment give, secrets masked. Asks no daemon: one that runs has what they\n"
+                        "gave at its start or last reload.\n",
         };
         _cleanup_(settings_freep) Settings *settings = NULL;
         _cleanup_(buffer_done) Buffer buffer = {}, errors = {};
@@ -115,7 +121,7 @@ static int config_show(Ctl *ctl, int argc, char *argv[]) {
 int ctl_config(Ctl *ctl, int argc, char *argv[]) {
         static const Command commands[] = {
                 { "check", "", "Say what is wrong and where, or nothing", config_check },
-                { "show", "", "Show it as it is in force, secrets masked", config_show },
+                { "show", "", "Show what the files and the environment give", config_show },
                 {},
         };
         static const CommandGroup group = { .name = "config", .commands = commands };

@@ -47,7 +47,7 @@ int conf_refuse_unknown(const ConfSource *source, const config_setting_t *node, 
         if (nearest)
                 return conf_error(source->errors, &place, "%s%s: unknown setting; did you mean \"%s\"?",
                                   source->prefix, name, nearest);
-        return conf_error(source->errors, &place, "%s%s: unknown setting; expected one that the documentation names",
+        return conf_error(source->errors, &place, "%s%s: unknown setting; expected one of those in: atelierctl config show",
                           source->prefix, name);
 }
 

@@ -75,6 +75,8 @@ test_config_of_another_folder_is_checked() {
     ctl --config="$SCRATCH/conf" config check
     assert_eq 1 "$STATUS"
     assert_match "$SCRATCH/conf/atelier.conf:1: nonsense: " "$(err)"
+    ctl --config="$SCRATCH/none" config check
+    assert_said 1 '' "$SCRATCH/none: No such file or directory; --config= takes the folder"
 }
 
 test_config_show_is_what_is_in_force() {

@@ -380,7 +380,7 @@ static void test_unknown_settings_suggest_the_nearest(void **state) {
                             "atelier.conf:1: flags: unknown setting; did you mean \"flag\"?\n"
                             "atelier.conf:2: demmo: unknown setting; did you mean \"demo\"?\n"
                             "atelier.conf:3: demo.nmber: unknown setting; did you mean \"number\"?\n"
-                            "atelier.conf:4: demo.port: unknown setting; expected one that the documentation names\n");
+                            "atelier.conf:4: demo.port: unknown setting; expected one of those in: atelierctl config show\n");
 }
 
 static void test_all_errors_of_all_files_at_once(void **state) {
