@@ -17,7 +17,7 @@
 #define SUFFIX ".conf"
 #define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 #define NAME_BYTES_MAX 100
-#define FILES_MAX (CONF_DROP_INS_MAX + 2)
+#define FILES_MAX (CONF_DROP_INS_MAX + 3)
 
 struct ConfigFiles {
         char *names[FILES_MAX];   /* flat */
@@ -95,6 +95,18 @@ static void sort(ConfigFiles *files) {
                 }
 }
 
+static int add_all(ConfigFiles *files, int folder_fd) {
+        static const char *const names[] = { "atelier.conf", "models.conf", "prices.conf" };
+
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                int r = add(files, folder_fd, names[i], "");
+
+                if (r < 0)
+                        return r;
+        }
+        return add_drop_ins(files, folder_fd);
+}
+
 int config_files_new(ConfigFiles **ret, const char *folder) {
         _cleanup_(config_files_freep) ConfigFiles *files = NULL;
         _cleanup_close_ int fd = -1;
@@ -107,11 +119,7 @@ int config_files_new(ConfigFiles **ret, const char *folder) {
         if (fd < 0 && errno != ENOENT)
                 return -errno;
         if (fd >= 0)
-                r = add(files, fd, "atelier.conf", "");
-        if (fd >= 0 && r >= 0)
-                r = add(files, fd, "models.conf", "");
-        if (fd >= 0 && r >= 0)
-                r = add_drop_ins(files, fd);
+                r = add_all(files, fd);
         if (r < 0)
                 return r;
         sort(files);

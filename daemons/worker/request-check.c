@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 #include "base/buffer.h"
+#include "base/image-size.h"
 #include "base/text.h"
 
-#define SIZE_DIGITS_MAX 5
 #define TYPE_INVALID_REQUEST "invalid_request_error"
 
 /* In the order of AnswerForm. */
@@ -69,32 +69,11 @@ static int check_name(const JsonValue *request, const char *field, char *const *
                       expected);
 }
 
-bool parse_size(const char *text, unsigned *ret_width, unsigned *ret_height) {
-        unsigned edges[2] = {};
-
-        for (size_t i = 0; i < 2; i++) {
-                size_t digits = 0;
-
-                for (; *text >= '0' && *text <= '9'; text++, digits++)
-                        edges[i] = edges[i] * 10 + (unsigned) (*text - '0');
-                if (digits == 0 || digits > SIZE_DIGITS_MAX || text[-(ptrdiff_t) digits] == '0')
-                        return false;
-                if (i == 0 && *text++ != 'x')
-                        return false;
-        }
-        if (*text)
-                return false;
-
-        *ret_width = edges[0];
-        *ret_height = edges[1];
-        return true;
-}
-
 static bool size_follows_rule(const ModelConf *model, const char *size) {
         unsigned width, height;
         int64_t shorter, longer;
 
-        if (!parse_size(size, &width, &height))
+        if (!image_size_parse(size, &width, &height))
                 return false;
         shorter = MIN(width, height);
         longer = MAX(width, height);
@@ -247,7 +226,7 @@ void request_to_generation(const JsonValue *request, const ModelConf *model, Gen
         };
 
         if (ret->size)
-                (void) parse_size(ret->size, &ret->width, &ret->height);
+                (void) image_size_parse(ret->size, &ret->width, &ret->height);
 }
 
 const char *request_response_format(const JsonValue *request, const ModelConf *model) {

@@ -20,6 +20,3 @@ void request_to_generation(const JsonValue *request, const ModelConf *model, Gen
 
 /* "url" or "b64_json": as asked for, or as the model answers. */
 const char *request_response_format(const JsonValue *request, const ModelConf *model);
-
-/* "1024x1024" and nothing else; edges up to 99999. */
-bool parse_size(const char *text, unsigned *ret_width, unsigned *ret_height);

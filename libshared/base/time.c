@@ -128,6 +128,26 @@ char *time_format_duration(usec_t duration, char buffer[static TIME_DURATION_MAX
         return buffer;
 }
 
+int time_parse_day(const char *text, usec_t *ret) {
+        struct tm tm = {}, same;
+        time_t seconds;
+        int end = 0;
+
+        if (strlen(text) != sizeof("YYYY-MM-DD") - 1 || strspn(text, "0123456789-") != strlen(text) ||
+            sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &end) != 3 || text[end] ||
+            tm.tm_year < 1970)
+                return -EINVAL;
+
+        tm.tm_year -= 1900;
+        tm.tm_mon -= 1;
+        same = tm;
+        seconds = timegm(&tm);  /* makes the 3rd of March of the 31st of February */
+        if (seconds < 0 || tm.tm_mon != same.tm_mon || tm.tm_mday != same.tm_mday)
+                return -EINVAL;
+        *ret = (usec_t) seconds * USEC_PER_SEC;
+        return 0;
+}
+
 char *time_format_stamp(usec_t realtime, char buffer[static TIME_STAMP_MAX]) {
         time_t seconds = (time_t) (realtime / USEC_PER_SEC);
         struct tm tm;

@@ -24,6 +24,9 @@ int time_parse_duration(const char *text, usec_t *ret);
 #define TIME_DURATION_MAX 64
 char *time_format_duration(usec_t duration, char buffer[static TIME_DURATION_MAX]);
 
+/* The beginning, in UTC, of a day written as "2026-11-22". -EINVAL for one that is no day of 1970 to 9999. */
+int time_parse_day(const char *text, usec_t *ret);
+
 /* RFC 3339 in UTC with seconds ("2026-11-22T10:15:00Z"). Returns buffer. */
 #define TIME_STAMP_MAX 32
 char *time_format_stamp(usec_t realtime, char buffer[static TIME_STAMP_MAX]);

@@ -160,6 +160,8 @@ int conf_files_read(ConfFiles *files, const char *folder, Buffer *errors) {
 
         r = add_file(files, folder, "models.conf", errors);
         if (r >= 0)
+                r = add_file(files, folder, "prices.conf", errors);
+        if (r >= 0)
                 r = add_file(files, folder, "atelier.conf", errors);
         return r < 0 ? r : add_drop_ins(files, folder, errors);
 }

@@ -2,9 +2,9 @@
  *
  * One table row gives a setting's name, type, range, default, presets, environment variable and help; it drives
  * parsing, checking, showing and documentation. Sources, later ones win: preset of the environment < models.conf <
- * atelier.conf < atelier.conf.d/NAME.conf in the order of their names < environment variables. Every file is
+ * prices.conf < atelier.conf < atelier.conf.d/NAME.conf in the order of their names < environment variables. Every file is
  * libconfig syntax (1.5), parsed alone and merged by the table, because libconfig wraps integers silently and cannot
- * merge: sizes, times and money are strings with units that we parse. Lists of groups (providers, models) merge by
+ * merge: sizes, times and money are strings with units that we parse. Lists of groups (providers, models, prices) merge by
  * their `name`. Unknown settings are errors; all errors are reported at once, each with its place.
  *
  * Files are parsed from memory and may not include others. An environment variable that is set to nothing counts as

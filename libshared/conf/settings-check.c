@@ -2,8 +2,10 @@
 
 #include <errno.h>
 
+#include "base/image-size.h"
 #include "base/text.h"
 #include "conf/conf-error.h"
+#include "conf/price-line.h"
 
 /* One model, provider or receiver that is being judged. */
 typedef struct Item {
@@ -16,19 +18,15 @@ static int complain(const Item *item, const char *setting, const char *what) {
         return buffer_printf(item->errors, "%s: %s.%s.%s: %s\n", item->place, item->list, item->name, setting, what);
 }
 
-/* "1024x768" with edges of one to five digits and no leading zero. */
-static bool is_dimensions(const char *size) {
-        for (int edge = 0; edge < 2; edge++) {
-                size_t digits = strspn(size, "0123456789");
+static int complain_of(const Item *item, const char *setting, const char *text, const char *expected) {
+        return buffer_printf(item->errors, "%s: %s.%s.%s: \"%s\" is wrong; expected %s\n", item->place, item->list,
+                             item->name, setting, text, expected);
+}
 
-                if (digits == 0 || digits > 5 || size[0] == '0')
-                        return false;
-                size += digits;
-                if (*size != (edge == 0 ? 'x' : 0))
-                        return false;
-                size += edge == 0;
-        }
-        return true;
+static bool is_dimensions(const char *size) {
+        unsigned width, height;
+
+        return image_size_parse(size, &width, &height);
 }
 
 static bool is_size(const char *size) {
@@ -131,6 +129,69 @@ static int check_receiver(const ReceiverConf *receiver, const Item *item) {
         return 0;
 }
 
+static int check_price_lines(const PriceConf *price, const Item *item) {
+        ImagePrice image;
+        TokenKind kind;
+        micros_t amount;
+        int r = 0;
+
+        for (char **line = price->per_image; line && *line && r >= 0; line++)
+                if (price_line_parse_image(*line, &image) < 0)
+                        r = complain_of(item, "per_image", *line, "SIZE QUALITY $AMOUNT such as \"1024x1024 high $0.167\"");
+        for (char **line = price->per_million_tokens; line && *line && r >= 0; line++)
+                if (price_line_parse_tokens(*line, &kind, &amount) < 0)
+                        r = complain_of(item, "per_million_tokens", *line,
+                                        "KIND $AMOUNT such as \"image_output $30\"");
+        return r;
+}
+
+/* Which of two entries counts must never be a matter of their order. */
+static const PriceConf *find_rival(const ConfGroups *prices, size_t index) {
+        const PriceConf *price = prices->items[index];
+
+        for (size_t i = 0; i < index; i++) {
+                const PriceConf *other = prices->items[i];
+
+                if (text_equal(other->provider, price->provider) && text_equal(other->model, price->model) &&
+                    other->since == price->since)
+                        return other;
+        }
+        return NULL;
+}
+
+static int check_price(const Settings *settings, size_t index, const Item *item) {
+        const ConfGroups *prices = &settings->common.prices;
+        const PriceConf *price = prices->items[index], *rival;
+        usec_t since;
+        int r;
+
+        if (!price->provider || !settings_find_provider(settings, price->provider))
+                return complain(item, "provider", "no such provider; expected the name of one in providers");
+        if (!price->model)
+                return complain(item, "model", "missing; expected the model's name at the provider");
+        if (time_parse_day(price->from, &since) < 0)
+                return complain_of(item, "from", price->from, "a day as YYYY-MM-DD");
+        if (!(price->per_image && price->per_image[0]) && !(price->per_million_tokens && price->per_million_tokens[0]))
+                return complain(item, "per_image", "empty; expected prices there or in per_million_tokens");
+        r = check_price_lines(price, item);
+        rival = find_rival(prices, index);
+        if (r >= 0 && rival)
+                r = complain_of(item, "from", price->from, "another day, as an entry for this model has the same");
+        return r;
+}
+
+static int check_prices(const Settings *settings, Buffer *errors) {
+        const ConfGroups *prices = &settings->common.prices;
+        int r = 0;
+
+        for (size_t i = 0; i < prices->count && r >= 0; i++) {
+                const PriceConf *price = prices->items[i];
+
+                r = check_price(settings, i, &(Item) { prices->places[i], "prices", price->name, errors });
+        }
+        return r;
+}
+
 static int check_receivers(const Settings *settings, Buffer *errors) {
         const ConfGroups *receivers = &settings->common.receivers;
         int r = 0;
@@ -157,6 +218,8 @@ int settings_check(const Settings *settings, Buffer *errors) {
 
                 r = check_model(settings, model, &(Item) { models->places[i], "models", model->name, errors });
         }
+        if (r >= 0)
+                r = check_prices(settings, errors);
         if (r >= 0)
                 r = check_receivers(settings, errors);
         return r < 0 ? r : check_default_model(settings, errors);

@@ -110,9 +110,28 @@ static const ConfSetting receiver_settings[] = {
         {},
 };
 
+static const ConfSetting price_settings[] = {
+        { "name", CONF_STRING, FIELD(PriceConf, name), RANGE(1, 128),
+          .help = "Name of the entry, by which another file changes it." },
+        { "provider", CONF_STRING, FIELD(PriceConf, provider), RANGE(1, 64),
+          .help = "Name of the provider that asks this price." },
+        { "model", CONF_STRING, FIELD(PriceConf, model), RANGE(1, 128),
+          .help = "The model as the provider calls it." },
+        { "from", CONF_STRING, FIELD(PriceConf, from), RANGE(10, 10), .fallback = "1970-01-01",
+          .help = "The day, YYYY-MM-DD in UTC, from which on the entry counts instead of older ones." },
+        { "per_image", CONF_STRINGS, FIELD(PriceConf, per_image), RANGE(0, 256),
+          .help = "Prices of one image, each as SIZE QUALITY $AMOUNT; * is every size, or quality, without a line of "
+                  "its own." },
+        { "per_million_tokens", CONF_STRINGS, FIELD(PriceConf, per_million_tokens), RANGE(0, 6),
+          .help = "Prices of a million tokens, each as KIND $AMOUNT; the kinds are text_input, text_input_cached, "
+                  "image_input, image_input_cached, text_output, image_output." },
+        {},
+};
+
 const ConfTable provider_table = { "providers", provider_settings, sizeof(ProviderConf) };
 const ConfTable model_table = { "models", model_settings, sizeof(ModelConf) };
 const ConfTable receiver_table = { "receivers", receiver_settings, sizeof(ReceiverConf) };
+const ConfTable price_table = { "prices", price_settings, sizeof(PriceConf) };
 
 static const ConfSetting common_settings[] = {
         { "environment", CONF_ENUM, FIELD(CommonSettings, environment), "ENV_NAME", .values = environment_names,
@@ -127,6 +146,8 @@ static const ConfSetting common_settings[] = {
           .help = "Who makes images." },
         { "models", CONF_GROUPS, FIELD(CommonSettings, models), .max = 256, .table = &model_table,
           .help = "What clients may ask for." },
+        { "prices", CONF_GROUPS, FIELD(CommonSettings, prices), .max = 1024, .table = &price_table,
+          .help = "What images cost, in prices.conf." },
         { "receivers", CONF_GROUPS, FIELD(CommonSettings, receivers), .max = 32, .table = &receiver_table,
           .help = "Who is told of alerts." },
         {},

@@ -137,6 +137,11 @@ static int complete(Settings *settings, char *const *environment) {
         r = complete_providers(settings, environment);
         if (r >= 0)
                 r = complete_receivers(settings, environment);
+        for (size_t i = 0; i < settings->common.prices.count; i++) {
+                PriceConf *price = settings->common.prices.items[i];
+
+                (void) time_parse_day(price->from, &price->since);  /* settings_check() says what is wrong */
+        }
         return r < 0 ? r : complete_models(settings);
 }
 
@@ -181,7 +186,8 @@ int settings_document(Buffer *buffer) {
                 const ConfTable *table;
         } parts[] = {
                 { "Top level", &common_table },            { "Providers", &provider_table },
-                { "Models", &model_table },                { "Receivers", &receiver_table },
+                { "Models", &model_table },                { "Prices", &price_table },
+                { "Receivers", &receiver_table },
                 { "api", &api_table },                     { "worker", &worker_table },
                 { "scheduler", &scheduler_table },         { "alerter", &alerter_table },
         };

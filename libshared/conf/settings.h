@@ -1,4 +1,5 @@
-/* Every setting of Atelier: one struct and one table a daemon, and the lists of providers, models and receivers. */
+/* Every setting of Atelier: one struct and one table a daemon, and the lists of providers, models, prices and
+ * receivers. */
 #pragma once
 
 #include "base/time.h"
@@ -37,6 +38,7 @@ typedef struct CommonSettings {
         ConfGroups providers;         /* of ProviderConf */
         ConfGroups models;            /* of ModelConf */
         ConfGroups receivers;         /* of ReceiverConf */
+        ConfGroups prices;            /* of PriceConf */
 } CommonSettings;
 
 typedef struct ProviderConf {
@@ -79,6 +81,17 @@ typedef struct ReceiverConf {
         int severity;                 /* the least: 0 info, 1 warning, 2 critical */
         usec_t timeout;               /* of one request */
 } ReceiverConf;
+
+/* What a provider's model costs from a day on; the newest entry whose day has come counts. */
+typedef struct PriceConf {
+        char *name;
+        char *provider;
+        char *model;                  /* as the provider calls it */
+        char *from;                   /* "2026-04-21", in UTC */
+        usec_t since;                 /* by `from`; no setting of its own */
+        char **per_image;             /* price_line_parse_image() */
+        char **per_million_tokens;    /* price_line_parse_tokens() */
+} PriceConf;
 
 typedef struct ApiSettings {
         char *public_url;             /* base of image links, without final slash; NULL: from Host */

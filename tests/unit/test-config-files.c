@@ -30,10 +30,12 @@ static void check_content(const ConfigFiles *files, size_t index, const char *te
 static void test_files_come_ascending_by_flat_names(void **state) {
         static const char *const names[] = {
                 "atelier.conf", "atelier.conf.d-10-a.conf", "atelier.conf.d-20-Site.conf", "models.conf",
+                "prices.conf",
         };
         ConfFolder *folder = *state;
         _cleanup_(config_files_freep) ConfigFiles *files = NULL;
 
+        folder_write(folder, "prices.conf", "prices");
         folder_write(folder, "models.conf", "models");
         folder_write(folder, "atelier.conf.d/20-Site.conf", "b");
         folder_write(folder, "atelier.conf.d/10-a.conf", "");
@@ -45,7 +47,7 @@ static void test_files_come_ascending_by_flat_names(void **state) {
         check_content(files, 2, "b");
         check_content(files, 3, "models");
         check_content(files, 3, "models");  /* as often as it is wanted */
-        assert_int_equal(config_files_bytes(files), 4 + 0 + 1 + 6);
+        assert_int_equal(config_files_bytes(files), 4 + 0 + 1 + 6 + 6);
 }
 
 static void test_folder_without_files_has_none(void **state) {

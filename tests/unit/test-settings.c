@@ -332,6 +332,43 @@ static void test_manual_is_current(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
 
+/* ------------------------------------------------------------------ prices */
+
+#define BOX "providers = ( { name = \"box\"; base_url = \"http://127.0.0.1:1\"; } );\n"
+#define PRICE(name, rest) "{ name = \"" name "\"; provider = \"box\"; model = \"m\"; " rest " }"
+
+static void test_prices(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_text(
+                *state, BOX "prices = ( " PRICE("a", "per_image = [ \"* * $1\" ]; from = \"2026-12-01\";") ", "
+                PRICE("b", "per_million_tokens = [ \"text_input $1\" ];") " );");
+        const PriceConf *price = settings->common.prices.items[0];
+
+        assert_int_equal(settings->common.prices.count, 2);
+        assert_string_equal(price->per_image[0], "* * $1");
+        assert_int_equal(price->since, INT64_C(1796083200) * USEC_PER_SEC);
+        assert_int_equal(((const PriceConf *) settings->common.prices.items[1])->since, 0);
+}
+
+static void test_bad_prices(void **state) {
+        assert_refused(*state, BOX "prices = ( " PRICE("a", "per_image = [ \"* $1\" ];") " );",
+                       "atelier.conf:2: prices.a.per_image: \"* $1\" is wrong; expected SIZE QUALITY $AMOUNT such as "
+                       "\"1024x1024 high $0.167\"\n");
+        assert_refused(*state, BOX "prices = ( " PRICE("a", "per_million_tokens = [ \"image $1\" ];") " );",
+                       "atelier.conf:2: prices.a.per_million_tokens: \"image $1\" is wrong; expected KIND $AMOUNT such "
+                       "as \"image_output $30\"\n");
+        assert_refused(*state, BOX "prices = ( " PRICE("a", "per_image = [ \"* * $1\" ]; from = \"2026-02-30\";")
+                       " );",
+                       "atelier.conf:2: prices.a.from: \"2026-02-30\" is wrong; expected a day as YYYY-MM-DD\n");
+        assert_refused(*state, BOX "prices = ( " PRICE("a", "") " );",
+                       "atelier.conf:2: prices.a.per_image: empty; expected prices there or in per_million_tokens\n");
+        assert_refused(*state, "prices = ( " PRICE("a", "per_image = [ \"* * $1\" ];") " );",
+                       "atelier.conf:1: prices.a.provider: no such provider; expected the name of one in providers\n");
+        assert_refused(*state, BOX "prices = ( " PRICE("a", "per_image = [ \"* * $1\" ];") ", "
+                       PRICE("b", "per_image = [ \"* * $2\" ];") " );",
+                       "atelier.conf:2: prices.b.from: \"1970-01-01\" is wrong; expected another day, as an entry for "
+                       "this model has the same\n");
+}
+
 /* ------------------------------------------------------------------ receivers */
 
 #define RECEIVERS "receivers = ( { name = \"pager\"; url = \"file:/x\"; }, { name = \"slack\"; kind = \"slack\"; " \
@@ -380,6 +417,8 @@ static void test_bad_receivers(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_defaults),
+                TEST(test_prices),
+                TEST(test_bad_prices),
                 TEST(test_receivers),
                 TEST(test_url_of_the_environment_wins),
                 TEST(test_bad_receivers),

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/macro.h"
 #include "base/time.h"
 
 static void assert_duration(const char *text, usec_t expected) {
@@ -136,8 +137,29 @@ static void test_clocks(void **state) {
         assert_true(time_now_monotonic() >= before);
 }
 
+static void test_days(void **state) {
+        static const char *const wrong[] = {
+                "", "2026", "2026-11", "2026-11-31", "2026-02-29", "2026-13-01", "2026-00-01", "2026-01-00",
+                "2026-1-01", "2026-01-1", "20260101", "1969-12-31", "2026-11-22 ", " 2026-11-22", "2026-11-2x",
+                "2026--1-22", "-026-11-22", "2026-11--2",
+        };
+        usec_t day;
+
+        (void) state;
+        assert_int_equal(time_parse_day("1970-01-01", &day), 0);
+        assert_int_equal(day, 0);
+        assert_int_equal(time_parse_day("2024-02-29", &day), 0);
+        assert_int_equal(day, INT64_C(1709164800) * USEC_PER_SEC);
+        assert_int_equal(time_parse_day("9999-12-31", &day), 0);
+        assert_int_equal(day, INT64_C(253402214400) * USEC_PER_SEC);
+        for (size_t i = 0; i < ELEMENTS(wrong); i++)
+                if (time_parse_day(wrong[i], &day) != -EINVAL)
+                        fail_msg("taken: \"%s\"", wrong[i]);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_days),
                 cmocka_unit_test(test_bare_number_counts_seconds),
                 cmocka_unit_test(test_each_unit),
                 cmocka_unit_test(test_singular_and_plural),

@@ -1,0 +1,41 @@
+/* What images cost: at most before they are made, and exactly afterwards. Pure: no clock, no I/O.
+ *
+ * Amounts are integers of micro-dollars; the lines of one request are summed exactly and rounded up once. What has no
+ * price is refused, never free: only a provider of the kind sandbox costs nothing where no entry says otherwise. */
+#pragma once
+
+#include "base/buffer.h"
+#include "conf/price-line.h"
+#include "conf/settings.h"
+
+enum {
+        PRICE_MISSING = 1,            /* `reason` says which entry or line of prices.conf would be needed */
+};
+
+typedef struct PriceBook PriceBook;
+
+typedef struct PricedRequest {
+        const char *provider, *model; /* as in prices.conf */
+        const char *size, *quality;   /* NULL or "auto": as the provider likes */
+        uint64_t n;                   /* images */
+        uint64_t partial_images;      /* of each image, in a stream */
+        uint64_t prompt_bytes;        /* of UTF-8; no tokenizer makes more tokens than that */
+} PricedRequest;
+
+typedef struct TokenUsage {
+        uint64_t tokens[N_TOKEN_KINDS];
+} TokenUsage;
+
+/* Of settings that have been checked; keeps nothing of them. -ENOMEM. */
+int price_book_new(PriceBook **ret, const Settings *settings);
+PriceBook *price_book_free(PriceBook *book);
+DEFINE_CLEANUP(PriceBook *, price_book_free);
+
+/* The ceiling, to be reserved: the dearest that `auto` may become, and a token for each byte of the prompt. 0,
+ * PRICE_MISSING, -ERANGE when it is more than MICROS_MAX, -ENOMEM. */
+int price_book_quote(const PriceBook *book, const PricedRequest *request, usec_t now, micros_t *ret, Buffer *reason);
+
+/* What was charged, as far as prices tell. With `usage`, as the provider has counted it, and a price for each kind that
+ * occurs: by tokens. Otherwise by image, request->n being those that came. Errors as above. */
+int price_book_settle(const PriceBook *book, const PricedRequest *request, const TokenUsage *usage, usec_t now,
+                      micros_t *ret, Buffer *reason);
