@@ -9,6 +9,7 @@ static const char *const list_parameters[] = { "limit", "after", "status", NULL 
 
 const Route api_routes[] = {
         { "POST", "/v1/images/generations", route_create_generation, .takes_body = true },
+        { "POST", "/v1/images/quote", route_quote, .takes_body = true },
         { "GET", "/v1/images/{name}", route_get_image },
         { "GET", "/v1/jobs", route_list_jobs, .parameters = list_parameters },
         { "GET", "/v1/jobs/{id}", route_get_job },

@@ -155,12 +155,17 @@ static int new_providers(Manager *manager, const Settings *settings, Buffer *err
 /* Attempts under way go on with the provider that they began with. */
 static int worker_reload(const Settings *settings, Buffer *errors, void *userdata) {
         Manager *manager = userdata;
+        _cleanup_(price_book_freep) PriceBook *prices = NULL;
         ProviderTable *providers;
         int r;
 
-        r = new_providers(manager, settings, errors, &providers);
+        r = price_book_new(&prices, settings);
+        if (r >= 0)
+                r = new_providers(manager, settings, errors, &providers);
         if (r < 0)
                 return r;
+        (void) price_book_free(manager->prices);
+        manager->prices = TAKE_PTR(prices);
         (void) provider_table_unref(manager->providers);
         manager->providers = providers;
         manager->paid_history |= provider_table_is_paid(providers);
@@ -264,6 +269,9 @@ static int open_providers(Manager *manager) {
         _cleanup_(buffer_done) Buffer errors = {};
         int r;
 
+        r = price_book_new(&manager->prices, service_settings(manager->service));
+        if (r < 0)
+                return log_error_errno(r, "the prices can't be taken");
         r = new_providers(manager, service_settings(manager->service), &errors, &manager->providers);
         if (r < 0)
                 return log_error_errno(r, "the providers can't be set up: %.*s", (int) errors.size,
@@ -368,6 +376,7 @@ Manager *manager_free(Manager *manager) {
         manager->health = health_free(manager->health);
         manager->queue = queue_free(manager->queue);
         manager->watchers = watchers_free(manager->watchers);
+        (void) price_book_free(manager->prices);
         manager->providers = provider_table_unref(manager->providers);
         manager->http = http_client_free(manager->http);
         manager->images = image_store_free(manager->images);

@@ -8,6 +8,7 @@
 #include "io/service.h"
 #include "io/thread-pool.h"
 #include "keep-group.h"
+#include "price-book.h"
 #include "provider-table.h"
 #include "state-folder.h"
 #include "watchers.h"
@@ -25,6 +26,7 @@ typedef struct Manager {
         HttpClient *http;
         ImageStore *images;
         ProviderTable *providers;
+        PriceBook *prices;
         CommitGroup *group;
         KeepGroup *keeps;
         Watchers *watchers;

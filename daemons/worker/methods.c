@@ -47,6 +47,14 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
                             json_get_object(parameters, "request"));
 }
 
+static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        if (!caller_may_ask(manager, parameters))
+                return refuse_caller(call);
+        return queue_quote(manager->queue, call, json_get_object(parameters, "request"));
+}
+
 static int on_watch(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
 
@@ -152,6 +160,7 @@ static int on_release(VarlinkCall *call, const JsonValue *parameters, void *user
 
 static const VarlinkMethod queue_methods[] = {
         { "Submit", on_submit, false },
+        { "Quote", on_quote, false },
         { "Watch", on_watch, false },
         { "Get", on_get, false },
         { "List", on_list, false },

@@ -1,0 +1,75 @@
+/* POST /v1/images/quote: what a generation would cost at most, before it is asked for. */
+#include <errno.h>
+
+#include "base/money.h"
+#include "exchange.h"
+#include "image-request.h"
+
+#define QUOTE_DEADLINE_USEC (30 * USEC_PER_SEC)
+
+static int build_quote(HttpRequest *request, JsonValue *parameters, JsonValue *prepared) {
+        const Buffer *body = http_request_body(request);
+        JsonValue *image_request = prepared;
+        ApiError error;
+        int r;
+
+        if (!image_request) {
+                r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
+                if (r != 0)
+                        return r < 0 ? r : -EBADMSG;
+        }
+        return json_add(parameters, "request", image_request);
+}
+
+static int copy_text(JsonValue *object, const JsonValue *quote, const char *name) {
+        const char *text = json_get_string(quote, name);
+
+        return text ? json_add_string(object, name, text) : json_add(object, name, cJSON_CreateNull());
+}
+
+static int answer_quote(_unused_ ApiManager *manager, _unused_ HttpRequest *request, const VarlinkReply *reply,
+                        HttpReply **ret) {
+        const JsonValue *quote = reply->parameters;
+        _cleanup_(json_freep) JsonValue *object = json_new_object();
+        micros_t cost = json_get_integer(quote, "cost_micros", 0);
+        char text[MONEY_TEXT_MAX];
+        int r;
+
+        r = json_add_string(object, "object", "image.quote");
+        if (r >= 0)
+                r = copy_text(object, quote, "model");
+        if (r >= 0)
+                r = json_add_integer(object, "n", json_get_integer(quote, "n", 1));
+        if (r >= 0)
+                r = copy_text(object, quote, "size");
+        if (r >= 0)
+                r = copy_text(object, quote, "quality");
+        if (r >= 0)
+                r = json_add_integer(object, "cost_micros", cost);
+        if (r >= 0)
+                r = json_add_string(object, "cost", money_format(cost, text));
+        if (r >= 0)
+                r = json_add_string(object, "currency", "USD");
+        return r < 0 ? r : http_reply_new_json(ret, MHD_HTTP_OK, object);
+}
+
+static const ExchangeKind quote = {
+        .method = { "io.atelier.Queue.Quote", .deadline = QUOTE_DEADLINE_USEC },
+        .build = build_quote,
+        .answer = answer_quote,
+};
+
+void route_quote(ApiManager *manager, HttpRequest *request) {
+        const Buffer *body = http_request_body(request);
+        JsonValue *image_request = NULL;
+        ApiError error;
+        int r;
+
+        r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
+        if (r == IMAGE_REQUEST_INVALID)
+                http_request_answer_error(request, &error);
+        else if (r < 0)
+                http_request_answer(request, r, NULL);
+        else
+                exchange_start(manager, request, &quote, image_request);
+}
