@@ -210,8 +210,8 @@ static Fine token_line(uint64_t tokens, micros_t amount) {
 }
 
 static int no_entry(const PricedRequest *request, Buffer *reason) {
-        int r = buffer_printf(reason, "There is no price for %s of %s; expected an entry for this provider and model in "
-                              "prices.conf.", request->model, request->provider);
+        int r = buffer_printf(reason, "There is no price for %s of %s; expected an entry for this provider and model "
+                              "in prices.conf.", request->model, request->provider);
 
         return r < 0 ? r : PRICE_MISSING;
 }

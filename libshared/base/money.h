@@ -1,7 +1,7 @@
 /* One money type: micros_t, millionths of a US dollar, as integers.
  *
- * A decimal text is exact or refused; only what a provider reports may have further digits, and is rounded up there, so
- * that what is booked is never less than what was charged. */
+ * A decimal text is exact or refused; only what a provider reports may have further digits, and is rounded up there,
+ * so that what is booked is never less than what was charged. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,8 +13,8 @@ typedef int64_t micros_t;
 #define MICROS_PER_DOLLAR INT64_C(1000000)
 #define MICROS_MAX (INT64_C(1000000000) * MICROS_PER_DOLLAR)  /* a thousand million dollars; sums of these fit */
 
-/* Parses "0.04", "$1", "12.345678": digits, at most one point, at most six decimals, nothing else. -EINVAL, -ERANGE past
- * MICROS_MAX. */
+/* Parses "0.04", "$1", "12.345678": digits, at most one point, at most six decimals, nothing else. -EINVAL, -ERANGE
+ * past MICROS_MAX. */
 int money_parse(const char *text, micros_t *ret);
 
 /* The same for a decimal number as JSON writes it, with any number of decimals and an exponent ("4e-2"); what lies

@@ -137,7 +137,8 @@ static int check_price_lines(const PriceConf *price, const Item *item) {
 
         for (char **line = price->per_image; line && *line && r >= 0; line++)
                 if (price_line_parse_image(*line, &image) < 0)
-                        r = complain_of(item, "per_image", *line, "SIZE QUALITY $AMOUNT such as \"1024x1024 high $0.167\"");
+                        r = complain_of(item, "per_image", *line,
+                                        "SIZE QUALITY $AMOUNT such as \"1024x1024 high $0.167\"");
         for (char **line = price->per_million_tokens; line && *line && r >= 0; line++)
                 if (price_line_parse_tokens(*line, &kind, &amount) < 0)
                         r = complain_of(item, "per_million_tokens", *line,

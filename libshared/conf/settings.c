@@ -127,6 +127,14 @@ static int complete_models(Settings *settings) {
         return 0;
 }
 
+static void complete_prices(const ConfGroups *prices) {
+        for (size_t i = 0; i < prices->count; i++) {
+                PriceConf *price = prices->items[i];
+
+                (void) time_parse_day(price->from, &price->since);  /* settings_check() says what is wrong */
+        }
+}
+
 /* What follows from other settings. All of them are sound by themselves here. */
 static int complete(Settings *settings, char *const *environment) {
         int r;
@@ -137,11 +145,7 @@ static int complete(Settings *settings, char *const *environment) {
         r = complete_providers(settings, environment);
         if (r >= 0)
                 r = complete_receivers(settings, environment);
-        for (size_t i = 0; i < settings->common.prices.count; i++) {
-                PriceConf *price = settings->common.prices.items[i];
-
-                (void) time_parse_day(price->from, &price->since);  /* settings_check() says what is wrong */
-        }
+        complete_prices(&settings->common.prices);
         return r < 0 ? r : complete_models(settings);
 }
 

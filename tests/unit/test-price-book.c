@@ -4,7 +4,6 @@
 #include "price-book.h"
 
 #define SHIPPED "etc"
-#define DAY(text) day(text)
 
 #define PROVIDERS "providers = ( { name = \"box\"; base_url = \"http://127.0.0.1:1\"; }, " \
                   "{ name = \"free\"; kind = \"sandbox\"; } );\n"
@@ -156,11 +155,11 @@ static void test_the_newest_that_has_begun(void **state) {
         folder_write(*state, "prices.conf", PROVIDERS "prices = (" DATED("b", "2026-12-01", "$0.03") ", "
                      DATED("a", "2026-04-21", "$0.05") ", " DATED("c", "2027-01-01", "$0.02") " );");
         book = open_book(*state, ((ConfFolder *) *state)->path);
-        assert_missing(book, request_for(NULL, NULL, 1), DAY("2026-04-21") - 1, "expected an entry");
-        assert_int_equal(quote(book, request_for(NULL, NULL, 1), DAY("2026-04-21")), 50000);
-        assert_int_equal(quote(book, request_for(NULL, NULL, 1), DAY("2026-12-01") - 1), 50000);
-        assert_int_equal(quote(book, request_for(NULL, NULL, 1), DAY("2026-12-01")), 30000);
-        assert_int_equal(quote(book, request_for(NULL, NULL, 1), DAY("2030-01-01")), 20000);
+        assert_missing(book, request_for(NULL, NULL, 1), day("2026-04-21") - 1, "expected an entry");
+        assert_int_equal(quote(book, request_for(NULL, NULL, 1), day("2026-04-21")), 50000);
+        assert_int_equal(quote(book, request_for(NULL, NULL, 1), day("2026-12-01") - 1), 50000);
+        assert_int_equal(quote(book, request_for(NULL, NULL, 1), day("2026-12-01")), 30000);
+        assert_int_equal(quote(book, request_for(NULL, NULL, 1), day("2030-01-01")), 20000);
 }
 
 static void test_only_a_sandbox_is_free(void **state) {
@@ -228,9 +227,9 @@ static void test_as_shipped_every_model_has_a_price(void **state) {
                                 };
 
                                 if (text_equal(*quality, "xhigh") || text_equal(*quality, "max"))
-                                        assert_missing(book, request, DAY("2026-11-22"), *quality);
+                                        assert_missing(book, request, day("2026-11-22"), *quality);
                                 else
-                                        assert_true(quote(book, request, DAY("2026-11-22")) >= 0);
+                                        assert_true(quote(book, request, day("2026-11-22")) >= 0);
                         }
         }
 }
