@@ -6,7 +6,7 @@ source "$CHECKOUT/tests/system/rig/backups.sh"
 
 SUBMISSIONS=20000
 CLIENTS=64
-TRIES=3
+TRIES=6
 KILLS=50
 
 # stop_worker: a state exists, and nobody uses it.
@@ -69,6 +69,7 @@ test_an_archive_holds_the_configuration_and_no_secret() {
 
 # With the machine to themselves, then beside a backup of 300 MB: some noise is the machine's, so the best of a few.
 test_submissions_go_on_beside_a_backup() {
+    configure "worker = { queue_max = $((SUBMISSIONS * TRIES * 2 + 1)); };"
     stop_worker
     make_images 3000 100000
     atelierctl queue pause
