@@ -8,6 +8,7 @@
 #define API_ERROR_MESSAGE_BYTES_MAX 1024
 
 #define ERROR_TYPE_REQUEST "invalid_request_error"
+#define ERROR_TYPE_QUOTA "insufficient_quota"
 #define ERROR_TYPE_SERVER "server_error"
 #define ERROR_TYPE_UNAVAILABLE "service_unavailable_error"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 
 #define CONTENT_TYPE_JSON "application/json"
 
@@ -61,6 +62,9 @@ int http_reply_new_error(HttpReply **ret, const ApiError *error) {
                 r = http_reply_new_json(&reply, error->status, body);
         if (r >= 0 && error->status == MHD_HTTP_SERVICE_UNAVAILABLE)
                 r = http_reply_add_header(reply, MHD_HTTP_HEADER_RETRY_AFTER, HTTP_RETRY_AFTER_SECONDS);
+        /* Money that is gone does not come back by asking again. */
+        if (r >= 0 && text_equal(error->type, ERROR_TYPE_QUOTA))
+                r = http_reply_add_header(reply, "x-should-retry", "false");
         if (r < 0)
                 return r;
 

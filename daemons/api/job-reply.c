@@ -134,6 +134,20 @@ static int add_error(JsonValue *object, const JsonValue *job) {
         return json_add(object, "error", api_error_members(&error));
 }
 
+static int add_cost(JsonValue *object, const JsonValue *job) {
+        static const char *const members[] = { "reserved_micros", "charged_micros", "unknown_micros" };
+        const JsonValue *cost = json_get_object(job, "cost");
+        JsonValue *value;
+        int r;
+
+        if (!cost)
+                return json_add_null(object, "cost");
+        r = json_add(object, "cost", value = json_new_object());
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(members); i++)
+                r = json_add_integer(value, members[i], json_get_integer(cost, members[i], 0));
+        return r;
+}
+
 static int append_attempt(JsonValue *attempts, const JsonValue *attempt) {
         _cleanup_(json_freep) JsonValue *object = json_new_object();
         int r;
@@ -188,6 +202,8 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
                 r = add_result(object, job, link_base);
         if (r >= 0)
                 r = add_error(object, job);
+        if (r >= 0)
+                r = add_cost(object, job);
         if (r >= 0)
                 r = add_attempts(object, job);
         if (r < 0)

@@ -20,7 +20,7 @@ static int answer_sleeping(ApiManager *manager, HttpReply **ret) {
         _cleanup_free_ char *text = NULL;
         int r;
 
-        r = worker_metrics_sleeping_text(api_manager_worker_metrics(manager), &text);
+        r = worker_metrics_sleeping_text(api_manager_worker_metrics(manager), time_now_realtime(), &text);
         return r < 0 ? r : make_answer(manager, text, ret);
 }
 

@@ -41,6 +41,7 @@ bool route_takes_parameter(const Route *route, const char *name);
 extern const Route api_routes[];
 
 void route_create_generation(ApiManager *manager, HttpRequest *request);
+void route_get_usage(ApiManager *manager, HttpRequest *request);
 void route_quote(ApiManager *manager, HttpRequest *request);
 void route_get_image(ApiManager *manager, HttpRequest *request);
 void route_list_jobs(ApiManager *manager, HttpRequest *request);

@@ -1,7 +1,8 @@
 /* A sample of /metrics must not start a worker that has exited: systemd would start it for the connection alone. So
  * the kernel is asked first whether the control group of its unit, a sibling of ours, has a process. When it has,
  * the worker is asked and its text kept, in memory and in a file of ours; when it has none, the kept text is shown,
- * with the gauge of active generations at zero, which is then true by definition. */
+ * with the gauge of active generations at zero, which is then true by definition; so are the costs of the day, once
+ * the day that they were of is over. */
 #include "worker-metrics.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -20,6 +22,9 @@
 #define UNIT_WORKER "atelier-worker.service"
 #define FILE_NAME "worker-metrics"
 #define GAUGE_ACTIVE "genai_active_generations"
+#define GAUGE_COST "genai_api_cost_total_dollars"
+#define GAUGE_USED_TODAY "genai_budget_used_dollars{period=\"day\"}"
+#define GAUGE_DAY_END "genai_budget_day_end_timestamp_seconds"
 
 struct WorkerMetrics {
         int folder; /* of the file; -1: memory only */
@@ -116,42 +121,56 @@ const char *worker_metrics_text(const WorkerMetrics *metrics) {
         return metrics->text ?: "";
 }
 
-/* The value of the gauge's line, or NULL. */
-static char *find_active(char *text) {
-        for (char *line = text; line; line = strchr(line, '\n')) {
+/* The value of the series, as it stands in the text; NULL where it has none. */
+static const char *find_value(const char *text, const char *series) {
+        for (const char *line = text; line; line = strchr(line, '\n')) {
+                const char *rest;
+
                 line += *line == '\n';
-                if (text_after(line, GAUGE_ACTIVE " "))
-                        return line + strlen(GAUGE_ACTIVE " ");
+                rest = text_after(line, series);
+                if (rest && *rest == ' ')
+                        return rest + 1;
         }
         return NULL;
 }
 
 double worker_metrics_active(const WorkerMetrics *metrics) {
-        char *value = metrics->text ? find_active(metrics->text) : NULL;
+        const char *value = find_value(worker_metrics_text(metrics), GAUGE_ACTIVE);
 
         return value ? strtod(value, NULL) : 0;
 }
 
-int worker_metrics_sleeping_text(const WorkerMetrics *metrics, char **ret) {
-        _cleanup_free_ char *text = strdup(worker_metrics_text(metrics));
-        char *value;
+/* What is zero as long as nothing is done: generations, and what the new day of budgets has cost. */
+static bool line_is_zero(const char *line, bool day_over) {
+        return text_after(line, GAUGE_ACTIVE " ") ||
+               (day_over && (text_after(line, GAUGE_COST "{") || text_after(line, GAUGE_USED_TODAY " ")));
+}
 
-        if (!text)
-                return -ENOMEM;
-        value = find_active(text);
-        if (value) {
-                size_t length = strcspn(value, "\n");
+static int append_line(Buffer *buffer, const char *line, size_t length, bool zero) {
+        const char *value = zero ? memrchr(line, ' ', length) : NULL;
+        int r;
 
-                *value = '0';
-                memmove(value + 1, value + length, strlen(value + length) + 1);
-        } else if (!*text) {
-                free(text);
-                text = strdup("# HELP " GAUGE_ACTIVE " Generations in progress.\n"
-                              "# TYPE " GAUGE_ACTIVE " gauge\n" GAUGE_ACTIVE " 0\n");
-                if (!text)
-                        return -ENOMEM;
+        r = buffer_append(buffer, line, value ? (size_t) (value - line) : length);
+        return r < 0 || !value ? r : buffer_append_text(buffer, line[length - 1] == '\n' ? " 0\n" : " 0");
+}
+
+int worker_metrics_sleeping_text(const WorkerMetrics *metrics, usec_t now, char **ret) {
+        static const char nothing[] = "# HELP " GAUGE_ACTIVE " Generations in progress.\n"
+                                      "# TYPE " GAUGE_ACTIVE " gauge\n" GAUGE_ACTIVE " 0\n";
+        const char *text = worker_metrics_text(metrics), *day_end = find_value(text, GAUGE_DAY_END);
+        bool day_over = day_end && (double) now / (double) USEC_PER_SEC >= strtod(day_end, NULL);
+        _cleanup_(buffer_done) Buffer buffer = {};
+        int r = 0;
+
+        for (const char *line = *text ? text : nothing; *line && r >= 0;) {
+                size_t length = strcspn(line, "\n");
+
+                length += line[length] == '\n';
+                r = append_line(&buffer, line, length, line_is_zero(line, day_over));
+                line += length;
         }
-
-        *ret = TAKE_PTR(text);
-        return 0;
+        if (r < 0)
+                return r;
+        *ret = buffer_take_text(&buffer);
+        return *ret ? 0 : -ENOMEM;
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "base/macro.h"
+#include "base/time.h"
 
 #define WORKER_METRICS_BYTES_MAX (1024 * 1024)
 
@@ -20,9 +21,9 @@ bool worker_metrics_awake(void);
 /* Takes a new text from the worker. */
 int worker_metrics_update(WorkerMetrics *metrics, const char *text);
 
-/* The text as last seen; where the worker sleeps, with no generation active. */
+/* The text as last seen; where the worker sleeps, with no generation active, and at no cost once its day is over. */
 const char *worker_metrics_text(const WorkerMetrics *metrics);
-int worker_metrics_sleeping_text(const WorkerMetrics *metrics, char **ret);
+int worker_metrics_sleeping_text(const WorkerMetrics *metrics, usec_t now, char **ret);
 
 /* Generations that the text calls active. */
 double worker_metrics_active(const WorkerMetrics *metrics);

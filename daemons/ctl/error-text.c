@@ -29,6 +29,11 @@ static const ErrorSentence sentences[] = {
         { "io.atelier.Queue.JobInProgress",
           "job {id} is with its provider and may be paid already: it can't be cancelled; wait for its end" },
 
+        { "io.atelier.Ledger.Refused", "the request is refused[ ({code})]: {message}" },
+        { "io.atelier.Ledger.EntryNotFound", "the ledger has no entry {number}; see: atelierctl ledger list" },
+        { "io.atelier.Ledger.StoreUnavailable",
+          "the worker's job store is not available at the moment; see: journalctl -u atelier-worker" },
+
         { "io.atelier.Store.ImageNotFound", "there is no image {sha256}" },
         { "io.atelier.Store.Refused", "the request is refused[ ({code})]: {message}" },
         { "io.atelier.Store.Busy",

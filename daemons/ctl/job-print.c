@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "base/money.h"
 #include "base/text.h"
 #include "printable.h"
 #include "size-text.h"
@@ -99,6 +100,21 @@ static void print_attempt(const JsonValue *attempt) {
                         request ?: "", cause ? ": " : "", cause ?: "");
 }
 
+static void print_amount(const JsonValue *cost, const char *name, const char *member) {
+        int64_t amount = json_get_integer(cost, member, 0);
+        char text[MONEY_TEXT_MAX];
+
+        if (amount > 0)
+                print_member(name, money_format(amount, text));
+}
+
+/* A job that costs nothing has no such member. */
+static void print_cost(const JsonValue *cost) {
+        print_amount(cost, "cost", "charged_micros");
+        print_amount(cost, "reserved", "reserved_micros");
+        print_amount(cost, "unknown", "unknown_micros");
+}
+
 void job_print(const JsonValue *job) {
         const JsonValue *failure = json_get_object(job, "failure"), *item;
         _cleanup_free_ char *id = printable_text(json_get_string(job, "id") ?: "?", 0);
@@ -110,6 +126,7 @@ void job_print(const JsonValue *job) {
         print_time(job, "started", "started_at");
         print_time(job, "ended", "ended_at");
         print_took(job);
+        print_cost(json_get_object(job, "cost"));
         print_request(json_get_object(job, "request"));
         cJSON_ArrayForEach(item, json_get_array(job, "images"))
                 print_image(item);

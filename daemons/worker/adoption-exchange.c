@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatcher.h"
+#include "spending.h"
+#include "store-ledger.h"
 
 /* io.atelier.Store.Adopt: checked, parked, exchanged. */
 
@@ -119,6 +121,28 @@ static void finish(Adoption *adoption, int result) {
 
 /* ------------------------------------------------------------------ the exchange */
 
+/* Nothing is spent while jobs are parked: what is carried over now is all of it. A state in use whose ledger can't be read
+ * is no reason to refuse the one that is to replace it. */
+static int carry_over_spending(Manager *manager) {
+        _cleanup_free_ char *path = text_format("%s/" DATABASE_NAME, state_folder_next(manager->state));
+        _cleanup_(store_freep) Store *next = NULL;
+        Store *current = commit_group_store(manager->group);
+        char amount[MONEY_TEXT_MAX];
+        micros_t carried = 0;
+        int r;
+
+        r = path ? store_open(&next, path) : -ENOMEM;
+        if (r >= 0)
+                r = current ? store_ledger_carry_over(next, current, &carried) : LEDGER_FORMER_UNREADABLE;
+        if (r == LEDGER_FORMER_UNREADABLE)
+                log_warning("what was spent since the backup can't be read and is not in the restored ledger; compare "
+                            "`atelierctl usage` with the provider's bill");
+        else if (carried > 0)
+                log_notice("the restored ledger takes over %s that were spent, or may have been, since the backup",
+                           money_format(carried, amount));
+        return MIN(r, 0);
+}
+
 static int reopen_images(Manager *manager) {
         _cleanup_close_ int fd = state_folder_open_current(manager->state);
 
@@ -156,6 +180,10 @@ static void take_over(Adoption *adoption) {
                 (void) log_warning_errno(r, "the former state keeps the name `next` until the next start");
                 (void) stpcpy(adoption->former, "next");
         }
+        manager->state_generation++;
+        r = spending_reload(manager->spending);
+        if (r < 0)
+                (void) log_warning_errno(r, "whether spending is paused can't be read");
         r = dispatcher_recover(manager->dispatcher);
         if (r < 0)
                 (void) log_error_errno(r, "the restored queue can't be read; restart the worker");
@@ -168,7 +196,9 @@ static void exchange(Adoption *adoption) {
         int r;
 
         (void) sd_event_source_set_enabled(adoption->park_timer, SD_EVENT_OFF);
-        r = commit_group_replace(manager->group, replace_state, put_back_state, manager);
+        r = carry_over_spending(manager);
+        if (r >= 0)
+                r = commit_group_replace(manager->group, replace_state, put_back_state, manager);
         if (r >= 0)
                 take_over(adoption);
         else {

@@ -4,7 +4,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "job-price.h"
 #include "request-check.h"
+#include "spending.h"
 
 int attempt_failure_unknown(Failure *failure) {
         return failure_set(failure, 502, "server_error", "provider_outcome_unknown", NULL,
@@ -56,7 +58,10 @@ static Attempt *current_attempt(AttemptRun *run) {
 /* ------------------------------------------------------------------ the end */
 
 static int apply_end(Write *write, Store *store) {
-        return store_end_attempt(store, CONTAINER_OF(write, AttemptRun, write)->job);
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+
+        run->verdict = (BudgetVerdict) {};
+        return store_end_attempt(store, run->job, &run->budget, &run->verdict);
 }
 
 /* After a commit that failed, the end may be there already, and the job may be even gone: that is as good. */
@@ -101,6 +106,7 @@ static void on_end_written(Write *write, int result) {
                     METRIC_VALUES(current_attempt(run)->provider,
                                   attempt_outcome_name(current_attempt(run)->outcome)), 1);
         log_end(run);
+        spending_booked(run->manager->spending, &run->verdict);
         run->hooks->ended(run, run->userdata);
         (void) attempt_run_free(run);
 }
@@ -121,6 +127,8 @@ static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus statu
         run->deadline = 0;
         run->job->status = status;
         run->job->ended_at = job_status_ended(status) ? attempt->ended_at : 0;
+        if (run->job->cost_before.day > 0)
+                spending_budget(run->manager->spending, run->job->model, run->job->key, run->job->cost_before.day, &run->budget);
         run->write = (Write) { .apply = apply_end, .settle = settle_end, .done = on_end_written };
         attempt_run_save(run);
 }
@@ -158,6 +166,22 @@ static int take_facts(AttemptRun *run) {
         return 0;
 }
 
+/* What a model costs that came for nothing is asked as well: its price may have begun since. */
+static void price_images(AttemptRun *run) {
+        const ModelConf *model = settings_find_model(service_settings(run->manager->service), run->job->model);
+        GenerationRequest request;
+        int r;
+
+        if (model)
+                request_to_generation(run->request, model, &request);
+        r = job_price_settle(run->manager->prices, model, &request, run->job);
+        if (r < 0) {
+                current_attempt(run)->cost = run->job->cost_before.reserved;
+                (void) log_record(LOG_WARNING, r, LOG_FIELDS({ "ATELIER_JOB", run->id }),
+                                  "job %s is booked as reserved: its price can't be found", run->id);
+        }
+}
+
 static void on_kept(Keep *keep, int result) {
         AttemptRun *run = CONTAINER_OF(keep, AttemptRun, keep);
 
@@ -171,6 +195,7 @@ static void on_kept(Keep *keep, int result) {
                 fail_storing(run, result);
                 return;
         }
+        price_images(run);
         end_attempt(run, ATTEMPT_COMPLETED, JOB_COMPLETED);
 }
 
@@ -296,7 +321,7 @@ static int settle_start(Write *write, Store *store) {
         attempt->ended_at = time_now_realtime();
         attempt->cause = strdup("not sent: the store failed");
         job->status = JOB_QUEUED;
-        return attempt->cause ? MIN(store_end_attempt(store, job), 0) : -ENOMEM;
+        return attempt->cause ? MIN(store_end_attempt(store, job, NULL, NULL), 0) : -ENOMEM;
 }
 
 static void on_start_written(Write *write, int result) {

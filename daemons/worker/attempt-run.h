@@ -10,6 +10,7 @@
  * under this process's lease; the next start settles it as of unknown outcome. */
 #pragma once
 
+#include "budget.h"
 #include "commit-group.h"
 #include "job.h"
 #include "manager.h"
@@ -47,6 +48,8 @@ struct AttemptRun {
         const char *lease;
         int64_t number;              /* of the attempt */
         Job *job;                    /* from the claim on */
+        Budget budget;               /* what its end is judged by */
+        BudgetVerdict verdict;
         JsonValue *request;
         Generation *generation;
         usec_t deadline;             /* monotonic, of the answer; 0: not sent yet, or there */

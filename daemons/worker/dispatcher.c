@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "priority.h"
 #include "request-check.h"
+#include "spending.h"
 
 /* The dispatcher keeps no queue of its own: what waits stands in the store, in its order. When there is room it
  * claims jobs (one write each: in_progress, lease, a new attempt), and when the claim is durable the provider is
@@ -341,6 +342,7 @@ static int on_wake(_unused_ sd_event_source *source, void *userdata) {
 static int settle_orphan(Dispatcher *dispatcher, Store *store, Job *job) {
         Attempt *attempt = &job->attempts[job->n_attempts - 1];
         ProviderSlot *slot = provider_table_find(dispatcher->manager->providers, attempt->provider);
+        Budget budget = {};
         bool again = job->held || (slot && slot->retry_unknown &&
                                    job->n_attempts < (size_t) settings_of(dispatcher)->worker.interruptions_max);
         int r;
@@ -365,7 +367,9 @@ static int settle_orphan(Dispatcher *dispatcher, Store *store, Job *job) {
                           "Job %s was in progress when the worker ended; %s", job->id,
                           job->held ? "it may have been charged and is held"
                           : again ? "it is tried again" : "it may have been charged and is not tried again");
-        return store_end_attempt(store, job);
+        if (job->cost_before.day > 0)
+                spending_budget(dispatcher->manager->spending, job->model, job->key, job->cost_before.day, &budget);
+        return store_end_attempt(store, job, &budget, NULL);
 }
 
 int dispatcher_recover(Dispatcher *dispatcher) {

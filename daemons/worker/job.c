@@ -96,6 +96,7 @@ Job *job_free(Job *job) {
                 free(job->attempts[i].provider);
                 free(job->attempts[i].provider_request_id);
                 free(job->attempts[i].cause);
+                free(job->attempts[i].cost_note);
         }
         free(job->images);
         free(job->attempts);
@@ -103,6 +104,7 @@ Job *job_free(Job *job) {
         (void) json_free(job->usage);
         (void) json_free(job->reply);
         free(job->model);
+        free(job->key);
         free(job->response_format);
         free(job->request);
         free(job);
@@ -171,10 +173,26 @@ static JsonValue *attempts_to_json(const Job *job) {
 }
 
 /* The request is kept as the text it was stored as; it is not parsed to be shown again. */
+static JsonValue *cost_to_json(const JobCost *cost) {
+        _cleanup_(json_freep) JsonValue *value = json_new_object();
+        int r;
+
+        r = json_add_integer(value, "reserved_micros", cost->reserved);
+        if (r >= 0)
+                r = json_add_integer(value, "charged_micros", cost->charged);
+        if (r >= 0)
+                r = json_add_integer(value, "unknown_micros", cost->unknown);
+        if (r >= 0)
+                r = json_add_integer(value, "entry", cost->entry);
+        return r < 0 ? NULL : TAKE_PTR(value);
+}
+
 static int add_optional(JsonValue *value, const Job *job) {
         int r = 0;
 
-        if (job->usage)
+        if (job->cost.entry > 0)
+                r = json_add(value, "cost", cost_to_json(&job->cost));
+        if (r >= 0 && job->usage)
                 r = json_add(value, "usage", cJSON_Duplicate(job->usage, true));
         if (r >= 0 && job->reply)
                 r = json_add(value, "reply", cJSON_Duplicate(job->reply, true));

@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/macro.h"
+#include "base/money.h"
 #include "base/time.h"
 #include "provider.h"
 
@@ -62,6 +63,8 @@ typedef struct Attempt {
         usec_t started_at, ended_at; /* realtime; 0: not yet */
         char *provider_request_id;
         char *cause;
+        micros_t cost;               /* what was charged for it; not kept: the ledger has it */
+        char *cost_note;             /* how that was found, where it is not by the price book; NULL */
 } Attempt;
 
 typedef struct JobImage {
@@ -69,16 +72,27 @@ typedef struct JobImage {
         char *revised_prompt;
 } JobImage;
 
+/* A job's side of the ledger. */
+typedef struct JobCost {
+        micros_t reserved;           /* waits to be settled */
+        micros_t charged;
+        micros_t unknown;            /* may have been charged */
+        int day;                     /* on whose budgets it counts (calendar.h); 0: it costs nothing */
+        int64_t entry;               /* the last entry about it; 0: none */
+} JobCost;
+
 typedef struct Job {
         char id[JOB_ID_MAX];
         int64_t sequence;            /* order of acceptance; 0: not stored */
         JobStatus status;
         bool held;                   /* waits for Queue.Release */
         char *model;
+        char *key;                   /* id of the client key that it was asked with; NULL: none */
         char *response_format;       /* "url" or "b64_json" */
         char *request;               /* the ImageRequest as JSON text */
         usec_t created_at, started_at, ended_at;
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
+        JobCost cost, cost_before;   /* as it becomes by what is being written, and as it was read */
         Failure failure;
         JobImage *images;
         size_t n_images;

@@ -12,6 +12,7 @@
 #include "methods.h"
 #include "queue.h"
 #include "snapshot.h"
+#include "spending.h"
 #include "store-schema.h"
 
 #define STATE_DIRECTORY_DEFAULT "/var/lib/atelier"
@@ -25,6 +26,9 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Queue.Resume", ACCESS_ADMIN },
         { "io.atelier.Queue.Release", ACCESS_ADMIN },
         { "io.atelier.Queue.*", ACCESS_API | ACCESS_ADMIN },
+        { "io.atelier.Ledger.GetUsage", ACCESS_MEMBER },
+        { "io.atelier.Ledger.Report", ACCESS_MEMBER },
+        { "io.atelier.Ledger.*", ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Store.DiscardFormer", ACCESS_SCHEDULER | ACCESS_ADMIN },
         { "io.atelier.Store.*", ACCESS_SCHEDULER },
@@ -62,6 +66,29 @@ static const MetricFamily worker_metrics[] = {
                 .type = METRIC_HISTOGRAM,
                 .buckets = commit_buckets,
         },
+        [METRIC_COST_TOTAL] = {
+                .name = "genai_api_cost_total_dollars",
+                .help = "What images cost since the day of budgets began, by the ledger.",
+                .type = METRIC_GAUGE,
+                .labels = { "model" },
+        },
+        [METRIC_BUDGET_LIMIT] = {
+                .name = "genai_budget_limit_dollars",
+                .help = "Budgets of all spending; absent while there is no limit.",
+                .type = METRIC_GAUGE,
+                .labels = { "period" },
+        },
+        [METRIC_BUDGET_USED] = {
+                .name = "genai_budget_used_dollars",
+                .help = "What is spent, reserved or possibly charged in a budget's period.",
+                .type = METRIC_GAUGE,
+                .labels = { "period" },
+        },
+        [METRIC_BUDGET_DAY_END] = {
+                .name = "genai_budget_day_end_timestamp_seconds",
+                .help = "When the day of budgets is over, and what it cost starts again at zero.",
+                .type = METRIC_GAUGE,
+        },
         {},
 };
 
@@ -95,6 +122,7 @@ static void worker_status(Buffer *text, void *userdata) {
         if (dispatcher_held(manager->dispatcher) > 0)
                 (void) buffer_printf(text, ", %lld held (atelierctl jobs resume)",
                                      (long long) dispatcher_held(manager->dispatcher));
+        (void) spending_status(manager->spending, text);
         (void) buffer_printf(text, "%s%s%s", dispatcher_paused(manager->dispatcher) ? ", paused" : "",
                              manager->adoption ? ", restoring" : "",
                              commit_group_store(manager->group) ? "" : ", store unavailable");
@@ -138,6 +166,7 @@ static int worker_format_metrics(Buffer *text, void *userdata) {
         Manager *manager = userdata;
 
         metrics_set(manager->metrics, METRIC_JOBS_WAITING, NULL, (double) dispatcher_waiting(manager->dispatcher));
+        spending_measure(manager->spending, manager->metrics);
         return metrics_format(manager->metrics, text);
 }
 
@@ -169,6 +198,9 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
         (void) provider_table_unref(manager->providers);
         manager->providers = providers;
         manager->paid_history |= provider_table_is_paid(providers);
+        r = spending_reload(manager->spending);
+        if (r < 0)
+                (void) log_warning_errno(r, "the budgets' time zone or pause can't be taken");
         dispatcher_look(manager->dispatcher);
         return 0;
 }
@@ -209,6 +241,7 @@ static void on_store_reopened(void *userdata) {
         Manager *manager = userdata;
 
         log_notice("the store is open again");
+        manager->state_generation++;
         dispatcher_resume(manager->dispatcher);
 }
 
@@ -340,7 +373,9 @@ int manager_new(Manager **ret, Service *service) {
         r = build(manager);
         if (r < 0)
                 return r;
-        r = watchers_new(&manager->watchers, manager->images);
+        r = spending_new(&manager->spending, manager);
+        if (r >= 0)
+                r = watchers_new(&manager->watchers, manager->images);
         if (r >= 0)
                 r = queue_new(&manager->queue, manager);
         if (r >= 0)
@@ -376,6 +411,7 @@ Manager *manager_free(Manager *manager) {
         manager->health = health_free(manager->health);
         manager->queue = queue_free(manager->queue);
         manager->watchers = watchers_free(manager->watchers);
+        manager->spending = spending_free(manager->spending);
         (void) price_book_free(manager->prices);
         manager->providers = provider_table_unref(manager->providers);
         manager->http = http_client_free(manager->http);

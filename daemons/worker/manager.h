@@ -16,6 +16,7 @@
 typedef struct Dispatcher Dispatcher;
 typedef struct Queue Queue;
 typedef struct Health Health;
+typedef struct Spending Spending;
 typedef struct Snapshot Snapshot;
 typedef struct Adoption Adoption;
 
@@ -29,6 +30,7 @@ typedef struct Manager {
         PriceBook *prices;
         CommitGroup *group;
         KeepGroup *keeps;
+        Spending *spending;
         Watchers *watchers;
         Dispatcher *dispatcher;
         Queue *queue;
@@ -36,6 +38,7 @@ typedef struct Manager {
         Snapshot *snapshot;        /* NULL: none under way */
         Adoption *adoption;        /* the same */
         Metrics *metrics;
+        uint64_t state_generation; /* another one since the store was opened anew, or another state put in its place */
         bool paid_history;         /* jobs of a provider that costs money are stored, or can be: not for everybody */
 } Manager;
 
@@ -55,4 +58,8 @@ enum {
         METRIC_JOBS_TOTAL,
         METRIC_ATTEMPTS_TOTAL,
         METRIC_COMMIT_WRITES,
+        METRIC_COST_TOTAL,
+        METRIC_BUDGET_LIMIT,
+        METRIC_BUDGET_USED,
+        METRIC_BUDGET_DAY_END,
 };

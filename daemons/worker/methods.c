@@ -9,6 +9,7 @@
 #include "dispatcher.h"
 #include "health.h"
 #include "interfaces/interfaces.h"
+#include "ledger-methods.h"
 #include "queue.h"
 #include "snapshot.h"
 
@@ -25,17 +26,25 @@ static bool caller_may_ask(const Manager *manager, const JsonValue *parameters) 
         return caller_trusted(manager, parameters) || !provider_table_is_paid(manager->providers);
 }
 
-/* May it see and touch what is stored? */
-static bool caller_allowed(const Manager *manager, const JsonValue *parameters) {
+bool caller_allowed(const Manager *manager, const JsonValue *parameters) {
         return caller_trusted(manager, parameters) || !manager->paid_history;
 }
 
-#define CALLER_REFUSED_MESSAGE \
-        "A provider that costs money is configured: only root and members of group atelier may ask, on the Unix " \
-        "socket. Set trust_loopback = true to serve every local client."
+int caller_refuse(VarlinkCall *call, const char *error) {
+        const Failure failure = {
+                .status = 403,
+                .type = (char *) "invalid_request_error",
+                .code = (char *) "caller_not_trusted",
+                .message = (char *) "A provider that costs money is configured: only root and members of group atelier may "
+                                    "ask, on the Unix socket. Set trust_loopback = true to serve every local client.",
+        };
+        JsonValue *parameters = failure_to_json(&failure);
+
+        return parameters ? varlink_call_error(call, error, parameters) : -ENOMEM;
+}
 
 static int refuse_caller(VarlinkCall *call) {
-        return queue_refuse_text(call, 403, "invalid_request_error", "caller_not_trusted", CALLER_REFUSED_MESSAGE);
+        return caller_refuse(call, "io.atelier.Queue.Refused");
 }
 
 static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
@@ -185,21 +194,6 @@ static int image_not_found(VarlinkCall *call, const char *sha256) {
         return varlink_call_error(call, "io.atelier.Store.ImageNotFound", TAKE_PTR(parameters));
 }
 
-static int refuse_image(VarlinkCall *call) {
-        _cleanup_(json_freep) JsonValue *parameters = NULL;
-        Failure failure = {
-                .status = 403,
-                .type = (char *) "invalid_request_error",
-                .code = (char *) "caller_not_trusted",
-                .message = (char *) CALLER_REFUSED_MESSAGE,
-        };
-
-        parameters = failure_to_json(&failure);
-        if (!parameters)
-                return -ENOMEM;
-        return varlink_call_error(call, "io.atelier.Store.Refused", TAKE_PTR(parameters));
-}
-
 /* An image is seen once a job has ended with it: a file that no job uses is none. */
 static int check_used(Manager *manager, const char *sha256, ImageFormat format) {
         Store *store = commit_group_store(manager->group);
@@ -224,7 +218,7 @@ static int on_open(VarlinkCall *call, const JsonValue *parameters, void *userdat
         int r;
 
         if (!caller_allowed(manager, parameters))
-                return refuse_image(call);
+                return caller_refuse(call, "io.atelier.Store.Refused");
         if (!sha256_text_valid(sha256) || format == IMAGE_FORMAT_INVALID)
                 return image_not_found(call, sha256);
         r = check_used(manager, sha256, format);
@@ -284,5 +278,6 @@ int worker_methods_add(VarlinkServer *server, Manager *manager) {
         r = varlink_server_add_interface(server, interface_queue, queue_methods, manager);
         if (r < 0)
                 return r;
-        return varlink_server_add_interface(server, interface_store, store_methods, manager);
+        r = varlink_server_add_interface(server, interface_store, store_methods, manager);
+        return r < 0 ? r : ledger_methods_add(server, manager);
 }

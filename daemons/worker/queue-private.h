@@ -42,6 +42,9 @@ int queue_reply_job(VarlinkCall *call, const Job *job);
  * knows: the connection is closed, so that the caller asks the next worker. */
 int queue_reply_result(VarlinkCall *call, const char *id, int result);
 
+/* 400 price_unknown with what the price book said. */
+int queue_refuse_without_price(VarlinkCall *call, Buffer *reason);
+
 /* An answer that could not be given is worth a line, unless the client has gone. */
 void queue_log_unanswered(int error, const char *id);
 

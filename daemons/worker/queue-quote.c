@@ -1,8 +1,7 @@
 /* Quote: what a request would cost at most. It stores nothing and asks no provider. */
 #include <errno.h>
-#include <string.h>
 
-#include "price-book.h"
+#include "job-price.h"
 #include "queue-private.h"
 #include "request-check.h"
 
@@ -24,7 +23,7 @@ static int reply_quote(VarlinkCall *call, const ModelConf *model, const Generati
         return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));
 }
 
-static int refuse_without_price(VarlinkCall *call, Buffer *reason) {
+int queue_refuse_without_price(VarlinkCall *call, Buffer *reason) {
         _cleanup_free_ char *message = buffer_take_text(reason);
 
         return message ? queue_refuse_text(call, 400, "invalid_request_error", "price_unknown", message) : -ENOMEM;
@@ -45,15 +44,8 @@ int queue_quote(Queue *queue, VarlinkCall *call, const JsonValue *request) {
                 return r;
 
         request_to_generation(request, model, &generation);
-        r = price_book_quote(queue->manager->prices, &(PricedRequest) {
-                .provider = model->provider,
-                .model = generation.model,
-                .size = generation.size,
-                .quality = generation.quality,
-                .n = generation.n,
-                .prompt_bytes = strlen(generation.prompt),
-        }, time_now_realtime(), &cost, &reason);
+        r = job_price_ceiling(queue->manager->prices, model, &generation, time_now_realtime(), &cost, &reason);
         if (r == PRICE_MISSING)
-                return refuse_without_price(call, &reason);
+                return queue_refuse_without_price(call, &reason);
         return r < 0 ? r : reply_quote(call, model, &generation, cost);
 }

@@ -5,11 +5,20 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/calendar.h"
 #include "dispatcher.h"
+#include "job-price.h"
 #include "request-check.h"
+#include "spending.h"
 
 #define STORAGE_CHECK_USEC USEC_PER_SEC
 #define REFUSAL_LOG_INTERVAL_USEC (10 * USEC_PER_SEC)
+
+typedef struct Submission {
+        QueueRequest request;        /* first: it is freed as this */
+        Budget budget;
+        BudgetVerdict verdict;
+} Submission;
 
 /* From its insertion on, the job keeps the daemon from exiting, even if its client goes at once. */
 static void hold_uncommitted(Queue *queue) {
@@ -25,9 +34,11 @@ static void release_uncommitted(Queue *queue) {
 
 static int apply_submission(Write *write, Store *store) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        Submission *submission = CONTAINER_OF(request, Submission, request);
         int r;
 
-        r = store_submit(store, request->job);
+        submission->verdict = (BudgetVerdict) {};
+        r = store_submit(store, request->job, &submission->budget, &submission->verdict);
         if (r == STORE_EXISTS) {
                 /* Submitted again by an api whose worker went away: it is the same job. */
                 request->job = job_free(request->job);
@@ -67,6 +78,30 @@ static void log_refusal(Queue *queue, int error) {
         (void) log_warning_errno(error, "submissions are refused");
 }
 
+static int refuse_over_budget(Submission *submission, VarlinkCall *call) {
+        QueueRequest *request = &submission->request;
+        _cleanup_free_ char *message = NULL;
+
+        message = spending_refused(request->queue->manager->spending, &submission->verdict,
+                                   request->job->cost_before.reserved);
+        if (!call)
+                return 0;
+        if (!message)
+                return varlink_call_error_errno(call, -ENOMEM);
+        return queue_refuse_text(call, 429, "insufficient_quota", "budget_exceeded", message);
+}
+
+static int answer(Submission *submission, VarlinkCall *call, int result) {
+        QueueRequest *request = &submission->request;
+
+        if (result == STORE_OVER_BUDGET)
+                return refuse_over_budget(submission, call);
+        if (!call)
+                return 0;
+        return result == 0 ? watchers_add(request->queue->manager->watchers, request->job, call)
+                           : queue_reply_result(call, request->id, result);
+}
+
 static void on_submitted(Write *write, int result) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         VarlinkCall *call = queue_request_take_call(request);
@@ -79,10 +114,7 @@ static void on_submitted(Write *write, int result) {
         }
         if (result < 0 && result != -ECANCELED)
                 log_refusal(queue, result);
-        if (call)
-                queue_log_unanswered(result == 0 ? watchers_add(queue->manager->watchers, request->job, call)
-                                                 : queue_reply_result(call, request->id, result),
-                                     request->id);
+        queue_log_unanswered(answer(CONTAINER_OF(request, Submission, request), call, result), request->id);
         queue_request_free(request);
 }
 
@@ -101,7 +133,7 @@ static bool storage_is_low(Queue *queue) {
         return queue->storage_low;
 }
 
-static int new_job(Job **ret, const char *request_id, const JsonValue *request, const ModelConf *model) {
+static int new_job(Job **ret, const char *request_id, const JsonValue *request, const ModelConf *model, micros_t ceiling) {
         _cleanup_(job_freep) Job *job = NULL;
 
         job = calloc(1, sizeof(*job));
@@ -110,6 +142,8 @@ static int new_job(Job **ret, const char *request_id, const JsonValue *request, 
         (void) stpcpy(stpcpy(job->id, JOB_ID_PREFIX), request_id);
         job->status = JOB_QUEUED;
         job->created_at = time_now_realtime();
+        if (ceiling > 0)
+                job->cost_before = (JobCost) { .reserved = ceiling, .day = calendar_day(job->created_at) };
         job->model = strdup(model->name);
         job->response_format = strdup(request_response_format(request, model));
         job->request = json_format(request);
@@ -174,10 +208,24 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         return r != 0 ? r : check_room(queue, call);
 }
 
+static int price_submission(Queue *queue, VarlinkCall *call, const JsonValue *request, const ModelConf *model, micros_t *ret) {
+        _cleanup_(buffer_done) Buffer reason = {};
+        GenerationRequest generation;
+        int r;
+
+        request_to_generation(request, model, &generation);
+        r = job_price_ceiling(queue->manager->prices, model, &generation, time_now_realtime(), ret, &reason);
+        if (r != PRICE_MISSING)
+                return r;
+        r = queue_refuse_without_price(call, &reason);
+        return r < 0 ? r : SUBMISSION_REFUSED;
+}
+
 int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request) {
         _cleanup_(job_freep) Job *job = NULL;
-        QueueRequest *submission;
+        Submission *submission;
         const ModelConf *model;
+        micros_t ceiling;
         int r;
 
         if (!id_valid(request_id))
@@ -188,17 +236,22 @@ int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const 
                 return 0;
         }
         r = check_submission(queue, call, request, &model);
+        if (r == 0)
+                r = price_submission(queue, call, request, model, &ceiling);
         if (r != 0)
                 return MIN(r, 0);
 
-        r = new_job(&job, request_id, request, model);
+        r = new_job(&job, request_id, request, model, ceiling);
         if (r < 0)
                 return r;
-        r = queue_request_new(&submission, queue, call, job->id, apply_submission, on_submitted);
-        if (r < 0)
-                return r;
-        submission->write.settle = settle_submission;
-        submission->job = TAKE_PTR(job);
-        commit_group_add(queue->manager->group, &submission->write);
+        submission = calloc(1, sizeof(*submission));
+        if (!submission)
+                return -ENOMEM;
+        queue_request_init(&submission->request, queue, call, job->id, apply_submission, on_submitted);
+        submission->request.write.settle = settle_submission;
+        if (ceiling > 0)
+                spending_budget(queue->manager->spending, job->model, job->key, job->cost_before.day, &submission->budget);
+        submission->request.job = TAKE_PTR(job);
+        commit_group_add(queue->manager->group, &submission->request.write);
         return 0;
 }

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/calendar.h"
 #include "base/text.h"
 #include "store-private.h"
 
@@ -31,53 +32,147 @@ static int run_in_savepoint(Store *store, Operation operation, void *userdata) {
         return r;
 }
 
-static void bind_text(sqlite3_stmt *statement, int index, const char *text) {
-        (void) sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
-}
-
 /* 0 stands for "not yet" in our structs and NULL in the database. */
 static void bind_time(sqlite3_stmt *statement, int index, usec_t time) {
         if (time > 0)
                 (void) sqlite3_bind_int64(statement, index, (int64_t) time);
 }
 
-static int prepare(Store *store, Statement which, sqlite3_stmt **ret) {
-        *ret = store_statement(store, which);
-        return *ret ? 0 : store_error(store, sqlite3_errcode(store->database));
+/* ------------------------------------------------------------------ the ledger's side */
+
+static int set_cost(Store *store, const Job *job) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = store_prepare(store, STATEMENT_SET_COST, &statement);
+        if (r < 0)
+                return r;
+        store_bind_text(statement, 1, job->id);
+        (void) sqlite3_bind_int64(statement, 2, job->cost.reserved);
+        (void) sqlite3_bind_int64(statement, 3, job->cost.charged);
+        (void) sqlite3_bind_int64(statement, 4, job->cost.unknown);
+        (void) sqlite3_bind_int64(statement, 5, job->cost.day);
+        (void) sqlite3_bind_int64(statement, 6, job->cost.entry);
+        return store_step(store, statement);
 }
 
-/* Steps a statement that yields at most one integer. STORE_NOT_FOUND without a row. */
-static int step_integer(Store *store, sqlite3_stmt *statement, int64_t *ret) {
-        int result = sqlite3_step(statement);
+/* One entry about the job; `provider` and `note` may be NULL. */
+static int book(Store *store, Job *job, LedgerKind kind, const char *provider, const LedgerAmounts *change,
+                const char *note, const Budget *budget, BudgetVerdict *verdict) {
+        int day = job->cost.day ?: calendar_day(time_now_realtime());   /* it was to cost nothing when it was accepted */
+        LedgerEntry entry = {
+                .kind = kind,
+                .day = day,
+                .job = job->id,
+                .key = job->key,
+                .model = job->model,
+                .provider = (char *) provider,
+                .change = *change,
+                .note = (char *) note,
+        };
+        int r;
 
-        if (result == SQLITE_ROW) {
-                *ret = sqlite3_column_int64(statement, 0);
-                /* RETURNING has done its work with the first row; the next step only confirms it. */
-                result = sqlite3_step(statement);
-                if (result == SQLITE_DONE)
-                        result = SQLITE_ROW;
-        }
-        (void) sqlite3_reset(statement);
-        (void) sqlite3_clear_bindings(statement);
-        if (result == SQLITE_DONE)
-                return STORE_NOT_FOUND;
-        return store_error(store, result);
+        r = store_ledger_append(store, &entry, budget, verdict);
+        if (r != 0)
+                return r;
+        job->cost.reserved += change->reserved;
+        job->cost.charged += change->spent;
+        job->cost.unknown += change->unknown;
+        job->cost.day = day;
+        job->cost.entry = entry.number;
+        return 0;
+}
+
+static int book_reservation(Store *store, Job *job, micros_t amount, const Budget *budget, BudgetVerdict *verdict) {
+        return book(store, job, LEDGER_RESERVE, NULL, &(LedgerAmounts) { .reserved = amount }, NULL, budget, verdict);
+}
+
+static int book_release(Store *store, Job *job, const char *provider) {
+        return book(store, job, LEDGER_RELEASE, provider, &(LedgerAmounts) { .reserved = -job->cost.reserved }, NULL, NULL,
+                    NULL);
+}
+
+static int book_settlement(Store *store, Job *job, const Attempt *attempt, const Budget *budget, BudgetVerdict *verdict) {
+        LedgerAmounts change = {
+                .reserved = -job->cost.reserved,
+                .spent = attempt->cost,
+                .images = (int64_t) job->n_images,
+        };
+
+        return book(store, job, LEDGER_SETTLE, attempt->provider, &change, attempt->cost_note, budget, verdict);
+}
+
+static int fail_over_budget(Job *job, const BudgetVerdict *verdict) {
+        _cleanup_(buffer_done) Buffer text = {};
+        _cleanup_free_ char *message = NULL;
+        int r;
+
+        r = buffer_append_text(&text, "The last attempt may have been charged, and ");
+        if (r >= 0 && verdict->exceeded)
+                r = budget_limit_describe(verdict->exceeded, &text);
+        if (r >= 0)
+                r = buffer_append_text(&text, verdict->exceeded ? " has no room for another." : "spending is paused.");
+        message = r < 0 ? NULL : buffer_take_text(&text);
+        if (!message)
+                return -ENOMEM;
+        job->status = JOB_FAILED;
+        job->ended_at = job->attempts[job->n_attempts - 1].ended_at;
+        return failure_set(&job->failure, 429, "insufficient_quota", "budget_exceeded", NULL, message);
+}
+
+/* It may have been charged, and what it may cost again is reserved anew. */
+static int book_unknown(Store *store, Job *job, const Attempt *attempt, const Budget *budget, BudgetVerdict *verdict) {
+        micros_t amount = job->cost.reserved;
+        BudgetVerdict again = {};
+        int r;
+
+        r = book(store, job, LEDGER_UNKNOWN, attempt->provider,
+                 &(LedgerAmounts) { .reserved = -amount, .unknown = amount }, attempt->cost_note, budget, verdict);
+        if (r != 0 || job->status != JOB_QUEUED)
+                return r;
+        r = book_reservation(store, job, amount, budget, &again);
+        return r == STORE_OVER_BUDGET ? fail_over_budget(job, &again) : r;
+}
+
+/* Begins with the cost as it was read each time: what is written may have to be written again. */
+static int book_end(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict) {
+        const Attempt *attempt = &job->attempts[job->n_attempts - 1];
+        int r;
+
+        job->cost = job->cost_before;
+        if (attempt->outcome == ATTEMPT_COMPLETED && (attempt->cost > 0 || job->cost.reserved > 0))
+                r = book_settlement(store, job, attempt, budget, verdict);
+        else if (job->cost.reserved == 0)
+                return 0;
+        else if (attempt->outcome == ATTEMPT_UNKNOWN)
+                r = book_unknown(store, job, attempt, budget, verdict);
+        else if (job_status_ended(job->status))
+                r = book_release(store, job, attempt->provider);
+        else
+                return 0;
+        return r != 0 ? r : set_cost(store, job);
 }
 
 /* ------------------------------------------------------------------ writing */
 
-static int do_submit(Store *store, void *userdata) {
-        Job *job = userdata;
+/* A job within its budget: submitted, or at the end of an attempt. */
+typedef struct BudgetedJob {
+        Job *job;
+        const Budget *budget;
+        BudgetVerdict *verdict;
+} BudgetedJob;
+
+static int insert_job(Store *store, Job *job) {
         sqlite3_stmt *statement;
         int r;
 
-        r = prepare(store, STATEMENT_SUBMIT, &statement);
+        r = store_prepare(store, STATEMENT_SUBMIT, &statement);
         if (r < 0)
                 return r;
-        bind_text(statement, 1, job->id);
-        bind_text(statement, 2, job->model);
-        bind_text(statement, 3, job->response_format);
-        bind_text(statement, 4, job->request);
+        store_bind_text(statement, 1, job->id);
+        store_bind_text(statement, 2, job->model);
+        store_bind_text(statement, 3, job->response_format);
+        store_bind_text(statement, 4, job->request);
         bind_time(statement, 5, job->created_at);
         r = store_step(store, statement);
         if (r < 0)
@@ -89,8 +184,22 @@ static int do_submit(Store *store, void *userdata) {
         return 0;
 }
 
-int store_submit(Store *store, Job *job) {
-        return run_in_savepoint(store, do_submit, job);
+static int do_submit(Store *store, void *userdata) {
+        BudgetedJob *submission = userdata;
+        Job *job = submission->job;
+        micros_t amount = job->cost_before.reserved;
+        int r;
+
+        r = insert_job(store, job);
+        if (r != 0 || amount == 0)
+                return r;
+        job->cost = (JobCost) { .day = job->cost_before.day };
+        r = book_reservation(store, job, amount, submission->budget, submission->verdict);
+        return r != 0 ? r : set_cost(store, job);
+}
+
+int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict) {
+        return run_in_savepoint(store, do_submit, &(BudgetedJob) { job, budget, verdict });
 }
 
 typedef struct AttemptStart {
@@ -105,23 +214,23 @@ static int do_start_attempt(Store *store, void *userdata) {
         int64_t sequence, number;
         int r;
 
-        r = prepare(store, STATEMENT_START_JOB, &statement);
+        r = store_prepare(store, STATEMENT_START_JOB, &statement);
         if (r < 0)
                 return r;
-        bind_text(statement, 1, start->id);
-        bind_text(statement, 2, start->lease);
+        store_bind_text(statement, 1, start->id);
+        store_bind_text(statement, 2, start->lease);
         bind_time(statement, 3, start->now);
-        r = step_integer(store, statement, &sequence);
+        r = store_step_integer(store, statement, &sequence);
         if (r != 0)
                 return r == STORE_NOT_FOUND ? STORE_WRONG_STATE : r;
 
-        r = prepare(store, STATEMENT_ADD_ATTEMPT, &statement);
+        r = store_prepare(store, STATEMENT_ADD_ATTEMPT, &statement);
         if (r < 0)
                 return r;
         (void) sqlite3_bind_int64(statement, 1, sequence);
-        bind_text(statement, 2, start->provider);
+        store_bind_text(statement, 2, start->provider);
         bind_time(statement, 3, start->now);
-        r = step_integer(store, statement, &number);
+        r = store_step_integer(store, statement, &number);
         return r != 0 ? r : store_get(store, start->id, &start->job);
 }
 
@@ -145,17 +254,17 @@ static int add_images(Store *store, const Job *job, int64_t sequence) {
                 const JobImage *image = &job->images[i];
                 sqlite3_stmt *statement;
 
-                r = prepare(store, STATEMENT_ADD_IMAGE, &statement);
+                r = store_prepare(store, STATEMENT_ADD_IMAGE, &statement);
                 if (r < 0)
                         return r;
                 (void) sqlite3_bind_int64(statement, 1, sequence);
                 (void) sqlite3_bind_int64(statement, 2, (int64_t) i);
-                bind_text(statement, 3, image->facts.sha256);
-                bind_text(statement, 4, image_format_name(image->facts.format));
+                store_bind_text(statement, 3, image->facts.sha256);
+                store_bind_text(statement, 4, image_format_name(image->facts.format));
                 (void) sqlite3_bind_int64(statement, 5, image->facts.width);
                 (void) sqlite3_bind_int64(statement, 6, image->facts.height);
                 (void) sqlite3_bind_int64(statement, 7, (int64_t) image->facts.size_bytes);
-                bind_text(statement, 8, image->revised_prompt);
+                store_bind_text(statement, 8, image->revised_prompt);
                 r = store_step(store, statement);
                 if (r < 0)
                         return r;
@@ -168,15 +277,15 @@ static int end_last_attempt(Store *store, const Job *job, int64_t sequence) {
         sqlite3_stmt *statement;
         int r;
 
-        r = prepare(store, STATEMENT_END_ATTEMPT, &statement);
+        r = store_prepare(store, STATEMENT_END_ATTEMPT, &statement);
         if (r < 0)
                 return r;
         (void) sqlite3_bind_int64(statement, 1, sequence);
         (void) sqlite3_bind_int64(statement, 2, attempt->number);
         (void) sqlite3_bind_int64(statement, 3, attempt->outcome);
         bind_time(statement, 4, attempt->ended_at);
-        bind_text(statement, 5, attempt->provider_request_id);
-        bind_text(statement, 6, attempt->cause);
+        store_bind_text(statement, 5, attempt->provider_request_id);
+        store_bind_text(statement, 6, attempt->cause);
         r = store_step(store, statement);
         if (r < 0)
                 return r;
@@ -198,11 +307,9 @@ static int format_failure(const Job *job, char **ret) {
         return value ? format_optional(value, ret) : -ENOMEM;
 }
 
-static int do_end_attempt(Store *store, void *userdata) {
+static int write_end(Store *store, const Job *job, int64_t *ret_sequence) {
         _cleanup_free_ char *usage = NULL, *reply = NULL, *failure = NULL;
-        const Job *job = userdata;
         sqlite3_stmt *statement;
-        int64_t sequence;
         int r;
 
         r = format_optional(job->usage, &usage);
@@ -211,57 +318,72 @@ static int do_end_attempt(Store *store, void *userdata) {
         if (r >= 0)
                 r = format_failure(job, &failure);
         if (r >= 0)
-                r = prepare(store, STATEMENT_END_JOB, &statement);
+                r = store_prepare(store, STATEMENT_END_JOB, &statement);
         if (r < 0)
                 return r;
 
-        bind_text(statement, 1, job->id);
+        store_bind_text(statement, 1, job->id);
         (void) sqlite3_bind_int64(statement, 2, job->status);
         bind_time(statement, 3, job->ended_at);
-        bind_text(statement, 4, usage);
-        bind_text(statement, 5, reply);
-        bind_text(statement, 6, failure);
-        r = step_integer(store, statement, &sequence);
-        if (r != 0)
-                return r == STORE_NOT_FOUND ? STORE_WRONG_STATE : r;
-
-        r = end_last_attempt(store, job, sequence);
-        if (r != 0)
-                return r;
-        return add_images(store, job, sequence);
+        store_bind_text(statement, 4, usage);
+        store_bind_text(statement, 5, reply);
+        store_bind_text(statement, 6, failure);
+        r = store_step_integer(store, statement, ret_sequence);
+        return r == STORE_NOT_FOUND ? STORE_WRONG_STATE : r;
 }
 
-int store_end_attempt(Store *store, const Job *job) {
+static int do_end_attempt(Store *store, void *userdata) {
+        BudgetedJob *end = userdata;
+        int64_t sequence;
+        int r;
+
+        /* First, as it may make of a job that is to be tried again one that has failed. */
+        r = book_end(store, end->job, end->budget, end->verdict);
+        if (r == 0)
+                r = write_end(store, end->job, &sequence);
+        if (r == 0)
+                r = end_last_attempt(store, end->job, sequence);
+        return r != 0 ? r : add_images(store, end->job, sequence);
+}
+
+int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict) {
         assert(job->n_attempts > 0 && job->status != JOB_IN_PROGRESS);
 
-        return run_in_savepoint(store, do_end_attempt, (void *) job);
+        return run_in_savepoint(store, do_end_attempt, &(BudgetedJob) { job, budget, verdict });
 }
 
 static int do_end_queued(Store *store, void *userdata) {
         _cleanup_free_ char *failure = NULL;
-        const Job *job = userdata;
+        Job *job = userdata;
         sqlite3_stmt *statement;
         int r;
 
         r = format_failure(job, &failure);
         if (r >= 0)
-                r = prepare(store, STATEMENT_END_QUEUED, &statement);
+                r = store_prepare(store, STATEMENT_END_QUEUED, &statement);
         if (r < 0)
                 return r;
-        bind_text(statement, 1, job->id);
+        store_bind_text(statement, 1, job->id);
         (void) sqlite3_bind_int64(statement, 2, job->status);
         bind_time(statement, 3, job->ended_at);
-        bind_text(statement, 4, failure);
+        store_bind_text(statement, 4, failure);
         r = store_step(store, statement);
         if (r < 0)
                 return r;
-        return sqlite3_changes(store->database) == 0 ? STORE_WRONG_STATE : 0;
+        if (sqlite3_changes(store->database) == 0)
+                return STORE_WRONG_STATE;
+
+        job->cost = job->cost_before;
+        if (job->cost.reserved == 0)
+                return 0;
+        r = book_release(store, job, NULL);
+        return r != 0 ? r : set_cost(store, job);
 }
 
-int store_end_queued(Store *store, const Job *job) {
+int store_end_queued(Store *store, Job *job) {
         assert(job_status_ended(job->status));
 
-        return run_in_savepoint(store, do_end_queued, (void *) job);
+        return run_in_savepoint(store, do_end_queued, job);
 }
 
 static int do_delete(Store *store, void *userdata) {
@@ -270,20 +392,20 @@ static int do_delete(Store *store, void *userdata) {
         int64_t status;
         int r;
 
-        r = prepare(store, STATEMENT_GET_STATUS, &statement);
+        r = store_prepare(store, STATEMENT_GET_STATUS, &statement);
         if (r < 0)
                 return r;
-        bind_text(statement, 1, id);
-        r = step_integer(store, statement, &status);
+        store_bind_text(statement, 1, id);
+        r = store_step_integer(store, statement, &status);
         if (r != 0)
                 return r;
         if (!job_status_ended((JobStatus) status))
                 return STORE_WRONG_STATE;
 
-        r = prepare(store, STATEMENT_DELETE, &statement);
+        r = store_prepare(store, STATEMENT_DELETE, &statement);
         if (r < 0)
                 return r;
-        bind_text(statement, 1, id);
+        store_bind_text(statement, 1, id);
         return store_step(store, statement);
 }
 
@@ -311,11 +433,11 @@ static int do_release(Store *store, void *userdata) {
         sqlite3_stmt *statement;
         int r;
 
-        r = prepare(store, release->ids ? STATEMENT_RELEASE_JOB : STATEMENT_RELEASE_ALL, &statement);
+        r = store_prepare(store, release->ids ? STATEMENT_RELEASE_JOB : STATEMENT_RELEASE_ALL, &statement);
         if (r >= 0 && !release->ids)
                 r = step_counting(store, statement, &release->count);
         for (size_t i = 0; r >= 0 && i < release->n_ids; i++) {
-                bind_text(statement, 1, release->ids[i]);
+                store_bind_text(statement, 1, release->ids[i]);
                 r = step_counting(store, statement, &release->count);
         }
         return r;
@@ -332,13 +454,6 @@ int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *r
 }
 
 /* ------------------------------------------------------------------ reading */
-
-static int column_text(sqlite3_stmt *statement, int column, char **ret) {
-        const char *text = (const char *) sqlite3_column_text(statement, column);
-
-        *ret = text ? strdup(text) : NULL;
-        return text && !*ret ? -ENOMEM : 0;
-}
 
 static int column_json(sqlite3_stmt *statement, int column, JsonValue **ret) {
         const char *text = (const char *) sqlite3_column_text(statement, column);
@@ -363,11 +478,11 @@ static int read_attempt(sqlite3_stmt *statement, Attempt *attempt) {
         attempt->outcome = (AttemptOutcome) sqlite3_column_int(statement, 2);
         attempt->started_at = (usec_t) sqlite3_column_int64(statement, 3);
         attempt->ended_at = (usec_t) sqlite3_column_int64(statement, 4);
-        r = column_text(statement, 1, &attempt->provider);
+        r = store_column_text(statement, 1, &attempt->provider);
         if (r >= 0)
-                r = column_text(statement, 5, &attempt->provider_request_id);
+                r = store_column_text(statement, 5, &attempt->provider_request_id);
         if (r >= 0)
-                r = column_text(statement, 6, &attempt->cause);
+                r = store_column_text(statement, 6, &attempt->cause);
         return r;
 }
 
@@ -381,13 +496,13 @@ static int read_image(sqlite3_stmt *statement, JobImage *image) {
         image->facts.width = (unsigned) sqlite3_column_int(statement, 2);
         image->facts.height = (unsigned) sqlite3_column_int(statement, 3);
         image->facts.size_bytes = (uint64_t) sqlite3_column_int64(statement, 4);
-        return column_text(statement, 5, &image->revised_prompt);
+        return store_column_text(statement, 5, &image->revised_prompt);
 }
 
 /* Reads all rows that belong to a job into an array that grows. */
 #define READ_ROWS(store, which, job, array, count, read_row) ({ \
         sqlite3_stmt *_statement; \
-        int _result, _r = prepare(store, which, &_statement); \
+        int _result, _r = store_prepare(store, which, &_statement); \
         if (_r >= 0) { \
                 (void) sqlite3_bind_int64(_statement, 1, (job)->sequence); \
                 while (_r >= 0 && (_result = sqlite3_step(_statement)) == SQLITE_ROW) { \
@@ -425,12 +540,20 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         job->started_at = (usec_t) sqlite3_column_int64(statement, 7);
         job->ended_at = (usec_t) sqlite3_column_int64(statement, 8);
         job->held = sqlite3_column_int(statement, 12);
+        job->cost_before = (JobCost) {
+                .reserved = sqlite3_column_int64(statement, 13),
+                .charged = sqlite3_column_int64(statement, 14),
+                .unknown = sqlite3_column_int64(statement, 15),
+                .day = sqlite3_column_int(statement, 16),
+                .entry = sqlite3_column_int64(statement, 17),
+        };
+        job->cost = job->cost_before;
 
-        r = column_text(statement, 3, &job->model);
+        r = store_column_text(statement, 3, &job->model);
         if (r >= 0)
-                r = column_text(statement, 4, &job->response_format);
+                r = store_column_text(statement, 4, &job->response_format);
         if (r >= 0)
-                r = column_text(statement, 5, &job->request);
+                r = store_column_text(statement, 5, &job->request);
         if (r >= 0)
                 r = column_json(statement, 9, &job->usage);
         if (r >= 0)
@@ -452,10 +575,10 @@ int store_get(Store *store, const char *id, Job **ret) {
         sqlite3_stmt *statement;
         int result, r;
 
-        r = prepare(store, STATEMENT_GET, &statement);
+        r = store_prepare(store, STATEMENT_GET, &statement);
         if (r < 0)
                 return r;
-        bind_text(statement, 1, id);
+        store_bind_text(statement, 1, id);
         result = sqlite3_step(statement);
         if (result == SQLITE_ROW)
                 r = read_job(store, statement, ret);
@@ -473,7 +596,7 @@ int store_list_waiting(Store *store, int64_t after, WaitingJob *jobs, size_t lim
         size_t count = 0;
         int result, r;
 
-        r = prepare(store, STATEMENT_LIST_WAITING, &statement);
+        r = store_prepare(store, STATEMENT_LIST_WAITING, &statement);
         if (r < 0)
                 return r;
         (void) sqlite3_bind_int64(statement, 1, after);
@@ -500,10 +623,10 @@ int store_list(Store *store, JobStatus status, const char *after, size_t limit, 
         jobs = calloc(limit + 1, sizeof(*jobs));
         if (!jobs)
                 return -ENOMEM;
-        r = prepare(store, STATEMENT_LIST, &statement);
+        r = store_prepare(store, STATEMENT_LIST, &statement);
         if (r >= 0) {
                 (void) sqlite3_bind_int(statement, 1, status);
-                bind_text(statement, 2, after);
+                store_bind_text(statement, 2, after);
                 (void) sqlite3_bind_int64(statement, 3, (int64_t) limit);
                 while (r >= 0 && count < limit && (result = sqlite3_step(statement)) == SQLITE_ROW) {
                         r = read_job(store, statement, &jobs[count]);
@@ -532,10 +655,10 @@ int store_next_orphan(Store *store, const char *lease, Job **ret) {
         sqlite3_stmt *statement;
         int result, r;
 
-        r = prepare(store, STATEMENT_NEXT_ORPHAN, &statement);
+        r = store_prepare(store, STATEMENT_NEXT_ORPHAN, &statement);
         if (r < 0)
                 return r;
-        bind_text(statement, 1, lease);
+        store_bind_text(statement, 1, lease);
         result = sqlite3_step(statement);
         if (result == SQLITE_ROW)
                 (void) snprintf(id, sizeof(id), "%s", sqlite3_column_text(statement, 0));
@@ -553,11 +676,11 @@ int store_has_attempts(Store *store, const char *provider, bool *ret) {
         int64_t exists;
         int r;
 
-        r = prepare(store, STATEMENT_HAS_ATTEMPTS, &statement);
+        r = store_prepare(store, STATEMENT_HAS_ATTEMPTS, &statement);
         if (r < 0)
                 return r;
-        bind_text(statement, 1, provider);
-        r = step_integer(store, statement, &exists);
+        store_bind_text(statement, 1, provider);
+        r = store_step_integer(store, statement, &exists);
         if (r == 0)
                 *ret = exists;
         return r;
@@ -567,20 +690,20 @@ int store_image_uses(Store *store, const char *sha256, ImageFormat format, int64
         sqlite3_stmt *statement;
         int r;
 
-        r = prepare(store, STATEMENT_IMAGE_USES, &statement);
+        r = store_prepare(store, STATEMENT_IMAGE_USES, &statement);
         if (r < 0)
                 return r;
-        bind_text(statement, 1, sha256);
-        bind_text(statement, 2, image_format_name(format));
-        return step_integer(store, statement, ret);
+        store_bind_text(statement, 1, sha256);
+        store_bind_text(statement, 2, image_format_name(format));
+        return store_step_integer(store, statement, ret);
 }
 
 static int count(Store *store, Statement which, int64_t *ret) {
         sqlite3_stmt *statement;
         int r;
 
-        r = prepare(store, which, &statement);
-        return r < 0 ? r : step_integer(store, statement, ret);
+        r = store_prepare(store, which, &statement);
+        return r < 0 ? r : store_step_integer(store, statement, ret);
 }
 
 int store_count_waiting(Store *store, int64_t *ret) {

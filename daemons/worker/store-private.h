@@ -3,7 +3,7 @@
 
 #include <sqlite3.h>
 
-#include "store.h"
+#include "store-ledger.h"
 
 typedef enum Statement {
         STATEMENT_BEGIN,
@@ -33,6 +33,18 @@ typedef enum Statement {
         STATEMENT_COUNT_HELD,
         STATEMENT_RELEASE_JOB,
         STATEMENT_RELEASE_ALL,
+        STATEMENT_SET_COST,
+        STATEMENT_LEDGER_LAST,
+        STATEMENT_LEDGER_APPEND,
+        STATEMENT_LEDGER_LIST,
+        STATEMENT_LEDGER_HASH,
+        STATEMENT_LEDGER_GET_TOTAL,
+        STATEMENT_LEDGER_SET_TOTAL,
+        STATEMENT_LEDGER_TOTALS,
+        STATEMENT_LEDGER_JOBS_RESERVED,
+        STATEMENT_BUDGET_GET_PAUSE,
+        STATEMENT_BUDGET_SET_PAUSE,
+        STATEMENT_BUDGET_END_PAUSE,
         _STATEMENTS,
 } Statement;
 
@@ -52,3 +64,16 @@ sqlite3_stmt *store_statement(Store *store, Statement statement);
 /* Steps a statement that yields no rows, and resets it. */
 int store_step(Store *store, sqlite3_stmt *statement);
 int store_run(Store *store, Statement statement);
+
+/* As store_statement(), with the error. */
+int store_prepare(Store *store, Statement which, sqlite3_stmt **ret);
+void store_bind_text(sqlite3_stmt *statement, int index, const char *text);   /* NULL is NULL; not copied */
+int store_column_text(sqlite3_stmt *statement, int column, char **ret);
+
+/* Steps a statement that yields at most one integer, and resets it. STORE_NOT_FOUND without a row. */
+int store_step_integer(Store *store, sqlite3_stmt *statement, int64_t *ret);
+
+/* Appends the entry: its number, time and hash are set, all totals follow. Of a reservation the budget's limits are asked:
+ * STORE_OVER_BUDGET, and nothing is appended. `budget` and `verdict` may be NULL. -ERANGE: a total would leave
+ * ±MICROS_MAX. */
+int store_ledger_append(Store *store, LedgerEntry *entry, const Budget *budget, BudgetVerdict *verdict);

@@ -47,6 +47,45 @@ const char *const store_migrations[] = {
         "  PRIMARY KEY (job, number)"
         ") STRICT, WITHOUT ROWID;"
         "CREATE INDEX image_use ON image (sha256, format);",
+
+        /* 1 → 2: money, in micro-dollars (ledger.h). Kinds and scopes are the numbers of ledger.h and budget.h. */
+        "ALTER TABLE job ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN charged INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN unknown INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN budget_day INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN entry INTEGER NOT NULL DEFAULT 0;"  /* the last of the ledger about it */
+        "CREATE TABLE ledger_entry ("
+        "  number INTEGER PRIMARY KEY,"
+        "  at INTEGER NOT NULL,"
+        "  kind INTEGER NOT NULL,"
+        "  day INTEGER NOT NULL,"
+        "  job TEXT,"
+        "  key TEXT,"
+        "  model TEXT,"
+        "  provider TEXT,"
+        "  reserved INTEGER NOT NULL,"
+        "  spent INTEGER NOT NULL,"
+        "  unknown INTEGER NOT NULL,"
+        "  images INTEGER NOT NULL,"
+        "  note TEXT,"
+        "  hash TEXT NOT NULL"
+        ") STRICT;"
+        "CREATE TABLE ledger_total ("
+        "  scope INTEGER NOT NULL,"
+        "  period INTEGER NOT NULL,"       /* 20261123, 202611, 0: ever */
+        "  name TEXT NOT NULL,"
+        "  reserved INTEGER NOT NULL,"
+        "  spent INTEGER NOT NULL,"
+        "  unknown INTEGER NOT NULL,"
+        "  images INTEGER NOT NULL,"
+        "  PRIMARY KEY (scope, period, name)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE budget_pause ("      /* at most one row */
+        "  id INTEGER PRIMARY KEY CHECK (id = 1),"
+        "  since INTEGER NOT NULL,"
+        "  until_day INTEGER NOT NULL,"
+        "  reason TEXT NOT NULL"
+        ") STRICT;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

@@ -2,12 +2,18 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "store-copy.h"
 #include "store-schema.h"
 
 #define CACHE_KIB 4096          /* of pages; the rest is the kernel's page cache */
 #define WAL_CHECKPOINT_PAGES 4000
+
+#define JOB_COLUMNS \
+        "id, sequence, status, model, response_format, request, created_at, started_at, ended_at, usage, reply, failure, " \
+        "held, reserved, charged, unknown, budget_day, entry"
+#define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
 
 static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -19,6 +25,8 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_SUBMIT] =
                 "INSERT INTO job (id, status, model, response_format, request, created_at) "
                 "VALUES (?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+        [STATEMENT_SET_COST] =
+                "UPDATE job SET reserved = ?2, charged = ?3, unknown = ?4, budget_day = ?5, entry = ?6 WHERE id = ?1",
         [STATEMENT_START_JOB] =
                 "UPDATE job SET status = 1, lease = ?2, started_at = coalesce(started_at, ?3) "
                 "WHERE id = ?1 AND status = 0 AND held = 0 RETURNING sequence",
@@ -39,9 +47,7 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_END_QUEUED] =
                 "UPDATE job SET status = ?2, ended_at = ?3, failure = ?4, held = 0 WHERE id = ?1 AND status = 0",
         [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1",
-        [STATEMENT_GET] =
-                "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
-                "usage, reply, failure, held FROM job WHERE id = ?1",
+        [STATEMENT_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
         [STATEMENT_GET_STATUS] = "SELECT status FROM job WHERE id = ?1",
         [STATEMENT_GET_ATTEMPTS] =
                 "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause "
@@ -53,8 +59,7 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT id, sequence, model FROM job WHERE status = 0 AND held = 0 AND sequence > ?1 "
                 "ORDER BY sequence LIMIT ?2",
         [STATEMENT_LIST] =
-                "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
-                "usage, reply, failure, held FROM job WHERE (?1 < 0 OR status = ?1) "
+                "SELECT " JOB_COLUMNS " FROM job WHERE (?1 < 0 OR status = ?1) "
                 "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2), 9223372036854775807) "
                 "ORDER BY sequence DESC LIMIT ?3",
         [STATEMENT_NEXT_ORPHAN] =
@@ -65,6 +70,30 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_COUNT_HELD] = "SELECT count(*) FROM job WHERE held = 1",
         [STATEMENT_RELEASE_JOB] = "UPDATE job SET held = 0 WHERE id = ?1 AND held = 1",
         [STATEMENT_RELEASE_ALL] = "UPDATE job SET held = 0 WHERE held = 1",
+        [STATEMENT_LEDGER_LAST] = "SELECT number, hash FROM ledger_entry ORDER BY number DESC LIMIT 1",
+        [STATEMENT_LEDGER_APPEND] =
+                "INSERT INTO ledger_entry (" ENTRY_COLUMNS ") "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        [STATEMENT_LEDGER_LIST] =
+                "SELECT " ENTRY_COLUMNS " FROM ledger_entry WHERE number > ?1 ORDER BY number LIMIT ?2",
+        [STATEMENT_LEDGER_HASH] = "SELECT hash FROM ledger_entry WHERE number = ?1",
+        [STATEMENT_LEDGER_GET_TOTAL] =
+                "SELECT reserved, spent, unknown, images FROM ledger_total WHERE scope = ?1 AND period = ?2 AND name = ?3",
+        [STATEMENT_LEDGER_SET_TOTAL] =
+                "INSERT INTO ledger_total (scope, period, name, reserved, spent, unknown, images) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (scope, period, name) DO UPDATE SET "
+                "reserved = ?4, spent = ?5, unknown = ?6, images = ?7",
+        [STATEMENT_LEDGER_TOTALS] =
+                "SELECT period, name, reserved, spent, unknown, images FROM ledger_total "
+                "WHERE scope = ?1 AND period BETWEEN ?2 AND ?3 ORDER BY period, name LIMIT ?4",
+        [STATEMENT_LEDGER_JOBS_RESERVED] = 
+                "SELECT (SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 0 AND held = 0) + "
+                "(SELECT coalesce(sum(reserved), 0) FROM job WHERE held = 1) + "
+                "(SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 1 AND held = 0)",
+        [STATEMENT_BUDGET_GET_PAUSE] = "SELECT since, until_day, reason FROM budget_pause",
+        [STATEMENT_BUDGET_SET_PAUSE] =
+                "INSERT OR REPLACE INTO budget_pause (id, since, until_day, reason) VALUES (1, ?1, ?2, ?3)",
+        [STATEMENT_BUDGET_END_PAUSE] = "DELETE FROM budget_pause",
 };
 
 int store_error(const Store *store, int result) {
@@ -119,6 +148,39 @@ int store_run(Store *store, Statement statement) {
         if (!prepared)
                 return store_error(store, sqlite3_errcode(store->database));
         return store_step(store, prepared);
+}
+
+int store_prepare(Store *store, Statement which, sqlite3_stmt **ret) {
+        *ret = store_statement(store, which);
+        return *ret ? 0 : store_error(store, sqlite3_errcode(store->database));
+}
+
+void store_bind_text(sqlite3_stmt *statement, int index, const char *text) {
+        (void) sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+int store_column_text(sqlite3_stmt *statement, int column, char **ret) {
+        const char *text = (const char *) sqlite3_column_text(statement, column);
+
+        *ret = text ? strdup(text) : NULL;
+        return text && !*ret ? -ENOMEM : 0;
+}
+
+int store_step_integer(Store *store, sqlite3_stmt *statement, int64_t *ret) {
+        int result = sqlite3_step(statement);
+
+        if (result == SQLITE_ROW) {
+                *ret = sqlite3_column_int64(statement, 0);
+                /* RETURNING has done its work with the first row; the next step only confirms it. */
+                result = sqlite3_step(statement);
+                if (result == SQLITE_DONE)
+                        result = SQLITE_ROW;
+        }
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        if (result == SQLITE_DONE)
+                return STORE_NOT_FOUND;
+        return store_error(store, result);
 }
 
 static int execute(Store *store, const char *text) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "base/macro.h"
+#include "budget.h"
 #include "job.h"
 
 typedef struct Store Store;
@@ -21,6 +22,7 @@ enum {
         STORE_EXISTS = 1,      /* submit: a job of that id is there already */
         STORE_NOT_FOUND,
         STORE_WRONG_STATE,     /* the job is not in the state that the operation needs */
+        STORE_OVER_BUDGET,     /* submit: *verdict says which limit the job would exceed */
 };
 
 /* Opens or creates the database, brings its schema to the current version, checks it. */
@@ -34,20 +36,22 @@ int store_group_commit(Store *store);
 void store_group_rollback(Store *store);
 bool store_group_open(const Store *store);
 
-/* Stores a queued job and sets job->sequence. STORE_EXISTS. */
-int store_submit(Store *store, Job *job);
+/* Stores a queued job and sets job->sequence; what it has reserved is booked. STORE_EXISTS, STORE_OVER_BUDGET. `budget` and
+ * `verdict` may be NULL, here and below: there is no limit. */
+int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
 
 /* queued → in_progress, leased to `lease`, with a new attempt, which is the last of *ret. STORE_WRONG_STATE. */
 int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
                         Job **ret);
 
 /* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again. Images,
- * usage, reply and failure are taken from `job`, the attempt's facts from its last attempt. STORE_WRONG_STATE: that
- * attempt is not under way. */
-int store_end_attempt(Store *store, const Job *job);
+ * usage, reply and failure are taken from `job`, the attempt's facts and its cost from its last attempt. The ledger
+ * follows: settled, released, or unknown. An attempt that may have been charged and is made again reserves once more;
+ * where no budget has room for that, the job fails instead. STORE_WRONG_STATE: that attempt is not under way. */
+int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
 
-/* queued → cancelled or failed (job->failure). */
-int store_end_queued(Store *store, const Job *job);
+/* queued → cancelled or failed (job->failure); what it had reserved is released. */
+int store_end_queued(Store *store, Job *job);
 
 /* Lets held jobs go on: those named, or all (`ids` NULL). *ret_count of them were held. */
 int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *ret_count);

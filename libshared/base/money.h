@@ -11,6 +11,7 @@
 typedef int64_t micros_t;
 
 #define MICROS_PER_DOLLAR INT64_C(1000000)
+#define MICROS_INFINITY INT64_MAX    /* no limit; no amount of its own */
 #define MICROS_MAX (INT64_C(1000000000) * MICROS_PER_DOLLAR)  /* a thousand million dollars; sums of these fit */
 
 /* Parses "0.04", "$1", "12.345678": digits, at most one point, at most six decimals, nothing else. -EINVAL, -ERANGE

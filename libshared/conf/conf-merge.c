@@ -95,11 +95,13 @@ static bool type_fits(const ConfSetting *setting, config_setting_t *node) {
                 return is_integer(node);
         case CONF_DURATION:
         case CONF_SIZE:
+        case CONF_MONEY:
                 return is_integer(node) || config_setting_type(node) == CONFIG_TYPE_STRING;
         case CONF_STRING:
         case CONF_URL:
         case CONF_SECRET:
         case CONF_ENUM:
+        case CONF_SHARE:
                 return config_setting_type(node) == CONFIG_TYPE_STRING;
         case CONF_STRINGS:
         case CONF_FLAGS:

@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/money.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "conf/conf-value.h"
+
+#define SHARE_PER_PERCENT 10000    /* millionths */
 
 int value_quote(const char *text, size_t size_max, Buffer *buffer) {
         const uint8_t *p = (const uint8_t *) text, *end = p + strlen(text);
@@ -43,6 +46,24 @@ static int format_duration(usec_t duration, Buffer *buffer) {
         return buffer_append_text(buffer, time_format_duration(duration, text));
 }
 
+static int format_money(uint64_t amount, Buffer *buffer) {
+        char text[MONEY_TEXT_MAX];
+
+        return buffer_append_text(buffer, (micros_t) amount == MICROS_INFINITY ? "infinity"
+                                                                               : money_format((micros_t) amount, text));
+}
+
+/* As percents, with no more decimals than it takes. */
+static int format_share(uint64_t share, Buffer *buffer) {
+        uint64_t fraction = share % SHARE_PER_PERCENT;
+        int digits = 4;
+
+        for (; fraction > 0 && fraction % 10 == 0; digits--)
+                fraction /= 10;
+        return fraction > 0 ? buffer_printf(buffer, "%" PRIu64 ".%0*" PRIu64 "%%", share / SHARE_PER_PERCENT, digits, fraction)
+                            : buffer_printf(buffer, "%" PRIu64 "%%", share / SHARE_PER_PERCENT);
+}
+
 static int quote_element(const char *text, bool first, Buffer *buffer) {
         int r;
 
@@ -72,12 +93,12 @@ static int format_flags(const char *const *values, unsigned flags, Buffer *buffe
         return r < 0 ? r : buffer_append_text(buffer, " ]");
 }
 
-static int format_quoted_unit(const ConfSetting *setting, uint64_t value, Buffer *buffer) {
+static int format_quoted(uint64_t value, int (*format)(uint64_t, Buffer *), Buffer *buffer) {
         int r;
 
         r = buffer_append(buffer, "\"", 1);
         if (r >= 0)
-                r = setting->type == CONF_SIZE ? format_size(value, buffer) : format_duration(value, buffer);
+                r = format(value, buffer);
         return r < 0 ? r : buffer_append(buffer, "\"", 1);
 }
 
@@ -94,8 +115,13 @@ int value_format(const ConfSetting *setting, const void *field, Buffer *buffer) 
         case CONF_ENUM:
                 return value_quote(setting->values[*(const int *) field], SIZE_MAX, buffer);
         case CONF_DURATION:
+                return format_quoted(*(const uint64_t *) field, format_duration, buffer);
         case CONF_SIZE:
-                return format_quoted_unit(setting, *(const uint64_t *) field, buffer);
+                return format_quoted(*(const uint64_t *) field, format_size, buffer);
+        case CONF_MONEY:
+                return format_quoted(*(const uint64_t *) field, format_money, buffer);
+        case CONF_SHARE:
+                return format_quoted(*(const uint64_t *) field, format_share, buffer);
         case CONF_STRINGS:
                 return format_strings(*(char *const *const *) field, buffer);
         case CONF_FLAGS:
@@ -163,6 +189,12 @@ int value_expect(const ConfSetting *setting, Buffer *buffer) {
         case CONF_SIZE:
                 r = buffer_append_text(buffer, "a size such as \"64K\" or \"1M\"");
                 return r < 0 ? r : expect_range(setting, format_size, buffer);
+        case CONF_MONEY:
+                r = buffer_append_text(buffer, "an amount such as \"$50\" or \"0.04\"");
+                return r < 0 ? r : expect_range(setting, format_money, buffer);
+        case CONF_SHARE:
+                r = buffer_append_text(buffer, "a share such as \"80%\" or \"0.8\"");
+                return r < 0 ? r : expect_range(setting, format_share, buffer);
         case CONF_STRINGS:
                 return expect_strings(setting, buffer);
         case CONF_FLAGS:

@@ -5,10 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/money.h"
 #include "base/text.h"
 #include "base/time.h"
 
 #define SIZE_TEXT_MAX 24
+#define SHARE_TEXT_MAX 24
 
 static bool in_range(const ConfSetting *setting, uint64_t value) {
         return value >= (uint64_t) setting->min && value <= (uint64_t) setting->max;
@@ -82,6 +84,43 @@ static int parse_size(const ConfSetting *setting, const char *text, void *field)
                 return VALUE_OUT_OF_RANGE;
         *(uint64_t *) field = value << shift;
         return 0;
+}
+
+static int take_amount(const ConfSetting *setting, int parsed, micros_t value, void *field) {
+        if (parsed < 0)
+                return parsed == -ERANGE ? VALUE_OUT_OF_RANGE : VALUE_WRONG;
+        if (value < setting->min || value > setting->max)
+                return VALUE_OUT_OF_RANGE;
+        *(micros_t *) field = value;
+        return 0;
+}
+
+static int parse_money(const ConfSetting *setting, const char *text, void *field) {
+        micros_t value = MICROS_INFINITY;
+        int r = 0;
+
+        if (!text_equal(text, "infinity"))
+                r = money_parse(text, &value);
+        return take_amount(setting, r, value, field);
+}
+
+/* Percents are hundredths: the same digits with the point two places further left. */
+static int parse_share(const ConfSetting *setting, const char *text, void *field) {
+        size_t length = strlen(text);
+        char number[SHARE_TEXT_MAX];
+        micros_t value = 0;
+        bool percent;
+        int r;
+
+        percent = length > 0 && text[length - 1] == '%';
+        if (length - percent >= sizeof(number) || text[0] == '$')
+                return VALUE_WRONG;
+        memcpy(number, text, length - percent);
+        number[length - percent] = 0;
+        r = money_parse(number, &value);
+        if (r >= 0 && percent && value % 100 != 0)
+                return VALUE_WRONG;
+        return take_amount(setting, r, percent ? value / 100 : value, field);
 }
 
 static int find_value(const ConfSetting *setting, const char *text) {
@@ -235,7 +274,7 @@ int value_parse(const ConfSetting *setting, const char *text, void *field) {
                 [CONF_BOOL] = parse_bool,         [CONF_INTEGER] = parse_integer, [CONF_STRING] = parse_string,
                 [CONF_URL] = parse_url,           [CONF_SECRET] = parse_secret,   [CONF_ENUM] = parse_enum,
                 [CONF_DURATION] = parse_duration, [CONF_SIZE] = parse_size,       [CONF_STRINGS] = parse_list,
-                [CONF_FLAGS] = parse_list,
+                [CONF_MONEY] = parse_money,       [CONF_SHARE] = parse_share,     [CONF_FLAGS] = parse_list,
         };
 
         assert(setting->type < ELEMENTS(parsers));

@@ -23,6 +23,8 @@ typedef enum ConfType {
         CONF_ENUM,         /* int: index in `values`; any case */
         CONF_DURATION,     /* usec_t; min, max in microseconds; a bare number counts seconds */
         CONF_SIZE,         /* uint64_t bytes: "64K", "1M", "2G" of 1024; min, max */
+        CONF_MONEY,        /* micros_t: "$50", "0.04"; min, max; "infinity" where max is MICROS_INFINITY */
+        CONF_SHARE,        /* int64_t millionths of a whole: "0.8", "80%"; min, max */
         CONF_STRINGS,      /* char ** (owned, ended by NULL; NULL while unset); min, max = elements */
         CONF_FLAGS,        /* unsigned: a bit 1 << index for each of `values` in the list */
         CONF_GROUPS,       /* ConfGroups: a list of groups described by `table`, each with a unique `name`; max */

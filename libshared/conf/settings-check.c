@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/calendar.h"
 #include "base/image-size.h"
 #include "base/text.h"
 #include "conf/conf-error.h"
@@ -110,6 +111,15 @@ static int check_default_model(const Settings *settings, Buffer *errors) {
                 return buffer_printf(errors, "worker.default_model: the provider of \"%s\" is not used in this "
                                              "environment; expected another model\n", name);
         return 0;
+}
+
+static int check_time_zone(const Settings *settings, Buffer *errors) {
+        const char *zone = settings->worker.time_zone;
+
+        if (calendar_zone_valid(zone))
+                return 0;
+        return buffer_printf(errors, "worker.time_zone: \"%s\" is no time zone of this system; expected UTC or a name such as "
+                             "Europe/Paris (timedatectl list-timezones)\n", zone);
 }
 
 static bool is_receiver_name(const char *name) {
@@ -223,5 +233,7 @@ int settings_check(const Settings *settings, Buffer *errors) {
                 r = check_prices(settings, errors);
         if (r >= 0)
                 r = check_receivers(settings, errors);
+        if (r >= 0)
+                r = check_time_zone(settings, errors);
         return r < 0 ? r : check_default_model(settings, errors);
 }

@@ -6,6 +6,7 @@
 
 #define FIELD(type, member) .offset = offsetof(type, member)
 #define RANGE(low, high) .min = (low), .max = (high)
+#define BUDGET_RANGE RANGE(1, MICROS_INFINITY)
 
 static const char *const environment_names[] = { "development", "staging", "production", NULL };
 
@@ -76,6 +77,12 @@ static const ConfSetting model_settings[] = {
           .help = "Size that is sent when a request names none; nothing is sent while unset." },
         { "default_quality", CONF_STRING, FIELD(ModelConf, default_quality), RANGE(1, 32),
           .help = "Quality that is sent when a request names none; nothing is sent while unset." },
+        { "daily_budget", CONF_MONEY, FIELD(ModelConf, daily_budget), BUDGET_RANGE, .fallback = "infinity",
+          .help = "What its images of one day may cost." },
+        { "monthly_budget", CONF_MONEY, FIELD(ModelConf, monthly_budget), BUDGET_RANGE, .fallback = "infinity",
+          .help = "The same of one month." },
+        { "total_budget", CONF_MONEY, FIELD(ModelConf, total_budget), BUDGET_RANGE, .fallback = "infinity",
+          .help = "The same in all." },
         { "images_max", CONF_INTEGER, FIELD(ModelConf, images_max), RANGE(1, 100), .fallback = "10",
           .help = "Images of one request (n)." },
         { "prompt_max", CONF_INTEGER, FIELD(ModelConf, prompt_max), RANGE(1, 1000000), .fallback = "32000",
@@ -188,6 +195,21 @@ static const ConfSetting worker_settings[] = {
           .help = "Attempts of one job where an answer was lost and the provider may be asked again (retry_unknown)." },
         { "interruptions_max", CONF_INTEGER, FIELD(WorkerSettings, interruptions_max), RANGE(1, 1000), .fallback = "20",
           .help = "The same where the worker itself ended meanwhile: bounds a job that ends it each time." },
+        { "daily_budget", CONF_MONEY, FIELD(WorkerSettings, daily_budget), "DAILY_BUDGET_LIMIT", BUDGET_RANGE,
+          .fallback = "$50", .help = "What all images of one day may cost." },
+        { "monthly_budget", CONF_MONEY, FIELD(WorkerSettings, monthly_budget), BUDGET_RANGE, .fallback = "infinity",
+          .help = "The same of one month." },
+        { "total_budget", CONF_MONEY, FIELD(WorkerSettings, total_budget), BUDGET_RANGE, .fallback = "infinity",
+          .help = "The same in all." },
+        { "budget_alert", CONF_SHARE, FIELD(WorkerSettings, budget_alert), "COST_ALERT_THRESHOLD",
+          RANGE(1, MICROS_PER_DOLLAR), .fallback = "80%", .help = "Share of a budget whose spending is alerted." },
+        { "budget_pause", CONF_BOOL, FIELD(WorkerSettings, budget_pause), "AUTO_PAUSE_ON_BUDGET_EXCEEDED",
+          .fallback = "true",
+          .help = "Whether a request that goes past the daily budget stops all that cost money until the next day or "
+                  "`atelierctl budget resume`; otherwise cheaper ones that still fit are taken." },
+        { "time_zone", CONF_STRING, FIELD(WorkerSettings, time_zone), RANGE(1, 64), .fallback = "UTC",
+          .help = "By whose clock days and months of budgets begin: a name such as Europe/Paris, in the system's zone "
+                  "database." },
         { "images_per_request_max", CONF_INTEGER, FIELD(WorkerSettings, images_per_request_max),
           "MAX_IMAGES_PER_REQUEST", RANGE(1, 100), .presets = { "10", "5", "3" },
           .help = "Images of one request (n), whatever the model allows." },

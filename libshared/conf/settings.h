@@ -2,6 +2,7 @@
  * receivers. */
 #pragma once
 
+#include "base/money.h"
 #include "base/time.h"
 #include "conf/conf.h"
 
@@ -64,6 +65,7 @@ typedef struct ModelConf {
         char **qualities;
         char **formats;               /* output_format values; empty or NULL: the field is refused */
         char *default_size, *default_quality;   /* what is sent when the request says nothing; NULL: not sent */
+        micros_t daily_budget, monthly_budget, total_budget;   /* of this model alone */
         int64_t images_max;           /* n */
         int64_t prompt_max;           /* code points */
         int answer;                   /* AnswerForm when response_format is not given */
@@ -109,6 +111,10 @@ typedef struct WorkerSettings {
         int64_t queue_max;            /* jobs that wait; further ones are refused with 503 */
         int64_t attempts_max;         /* of unknown outcome, at providers that may be asked again */
         int64_t interruptions_max;    /* attempts of a job over which the worker may have ended */
+        micros_t daily_budget, monthly_budget, total_budget;   /* of all that is paid; MICROS_INFINITY: no limit */
+        int64_t budget_alert;         /* millionths of a budget; COST_ALERT_THRESHOLD */
+        bool budget_pause;            /* AUTO_PAUSE_ON_BUDGET_EXCEEDED */
+        char *time_zone;              /* of budgets' days */
         int64_t images_per_request_max;  /* MAX_IMAGES_PER_REQUEST; presets 10, 5, 3 */
         usec_t stall_timeout;         /* queue with work and no progress: the watchdog is not fed */
         usec_t idle_timeout, drain_timeout;

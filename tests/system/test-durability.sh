@@ -2,13 +2,13 @@
 # What was accepted is not lost and not paid twice, whoever is killed and when.
 deadline=150
 source "$CHECKOUT/tests/system/rig/requests.sh"
+source "$CHECKOUT/tests/system/rig/provider.sh"
 
 JOBS=200
 CONNECTIONS=16
 KILLS=30
 KILL_PAUSE_MS_MIN=100
 KILL_PAUSE_MS_MAX=300
-FAKE_PORT=18000
 
 jobs() {
     node "$CHECKOUT/tests/system/jobs.mjs" "$@"
@@ -70,21 +70,8 @@ test_every_accepted_job_completes_where_it_may_be_repeated() {
     (($(awk -F'\t' '$3 > 1' "$SCRATCH/shown" | wc -l) > 0)) || fail 'no attempt was interrupted'
 }
 
-# fake [CURL-OPTION...] PATH: one of the test doors of the fake OpenAI.
-fake() {
-    curl --fail --silent --show-error "${@:1:$#-1}" "http://127.0.0.1:$FAKE_PORT${!#}"
-}
-
-start_fake_openai() {
-    node "$CHECKOUT/tests/fakes/openai.mjs" --port $FAKE_PORT --keys sk-test >"$SCRATCH/fake" &
-    wait_until 10 grep -qx $FAKE_PORT "$SCRATCH/fake"
-    install -D -m 0600 /dev/stdin /etc/credstore/openai-api-key <<<sk-test
-    configure "trust_loopback = true; worker = { concurrency = 8; };
-        providers = ( { name = \"openai\"; base_url = \"http://127.0.0.1:$FAKE_PORT/v1\"; } );"
-}
-
 test_a_paid_provider_is_never_asked_twice() {
-    start_fake_openai
+    start_provider 'worker = { concurrency = 8; };'
     fake --json '{"rules": [{"act": "late=400"}]}' /_control
     submit_under_kills '{"model": "gpt-image-2", "size": "1024x640"}'
 

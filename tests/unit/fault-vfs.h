@@ -15,7 +15,8 @@ static struct {
         bool broken;              /* all of them fail */
         bool full;                /* writes to the WAL find no space */
         unsigned full_writes;     /* that have found none */
-        unsigned failing_opens;   /* of database files: the next ones */
+        unsigned passing_opens;   /* of database files: so many first */
+        unsigned failing_opens;   /* and these then */
         bool full_copy;           /* writes to the copy that a snapshot makes find no space */
 } disk;
 
@@ -93,7 +94,9 @@ static int fault_xOpen(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, i
                 .wal = flags & SQLITE_OPEN_WAL,
                 .copy = name && strstr(name, "/snapshot.db"),
         };
-        if (flags & SQLITE_OPEN_MAIN_DB && disk.failing_opens > 0) {
+        if (flags & SQLITE_OPEN_MAIN_DB && disk.passing_opens > 0)
+                disk.passing_opens--;
+        else if (flags & SQLITE_OPEN_MAIN_DB && disk.failing_opens > 0) {
                 disk.failing_opens--;
                 return SQLITE_CANTOPEN;
         }

@@ -403,11 +403,25 @@ static void check_put_back(WorkerFixture *fixture) {
         check_untouched(fixture);
 }
 
+/* It is opened to take over what was spent since, and once more when it is in its place. */
+static void test_state_that_can_not_take_over_spending_is_refused(void **state) {
+        WorkerFixture *fixture = *state;
+        Taken *taken = make_history(fixture);
+        TestCall *call = adopt_up_to_the_exchange(fixture, taken);
+
+        disk.failing_opens = 1;
+        assert_string_equal(wait_for(call)->error, STATE_REFUSED_ERROR);
+        assert_int_equal(disk.failing_opens, 0);
+        check_put_back(fixture);
+        taken_free(taken);
+}
+
 static void test_state_that_can_not_be_opened_is_put_back(void **state) {
         WorkerFixture *fixture = *state;
         Taken *taken = make_history(fixture);
         TestCall *call = adopt_up_to_the_exchange(fixture, taken);
 
+        disk.passing_opens = 1;
         disk.failing_opens = 1;
         assert_string_equal(wait_for(call)->error, STATE_REFUSED_ERROR);
         assert_int_equal(disk.failing_opens, 0);
@@ -421,6 +435,7 @@ static void test_former_state_that_can_not_be_opened_at_once_is_opened_later(voi
         Taken *taken = make_history(fixture);
         TestCall *call = adopt_up_to_the_exchange(fixture, taken);
 
+        disk.passing_opens = 1;
         disk.failing_opens = 2;
         assert_string_equal(wait_for(call)->error, STATE_REFUSED_ERROR);
         assert_null(commit_group_store(fixture->manager->group));
@@ -759,6 +774,7 @@ int main(void) {
                 PARKING_TEST(caller_that_goes_away_does_not_stop_it),
                 PARKING_TEST(nothing_else_begins_while_it_is_adopted),
                 UNSTARTED_TEST(adoption_that_gave_up_may_be_tried_again),
+                TEST(state_that_can_not_take_over_spending_is_refused),
                 TEST(state_that_can_not_be_opened_is_put_back),
                 TEST(former_state_that_can_not_be_opened_at_once_is_opened_later),
                 TEST(state_whose_images_can_not_be_opened_is_put_back),

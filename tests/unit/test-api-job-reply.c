@@ -25,6 +25,7 @@ static const char completed[] =
         HEAD ",\"status\":\"completed\",\"response_format\":\"b64_json\",\"started_at\":7000000,\"ended_at\":9000000,"
              "\"images\":[" IMAGE ",\"revised_prompt\":\"a \\\"b64_json\\\":\\\"\\\" x\"}," IMAGE "}],"
              "\"usage\":{\"total_tokens\":3,\"b64_json\":\"\"},\"reply\":{\"size\":\"1x1\",\"quality\":null},"
+             "\"cost\":{\"reserved_micros\":0,\"charged_micros\":40000,\"unknown_micros\":0,\"entry\":2},"
              "\"attempts\":[{\"number\":1,\"provider\":\"p\",\"outcome\":\"completed\",\"started_at\":7000000,"
              "\"ended_at\":9000000,\"provider_request_id\":\"r\"}]}";
 
@@ -54,7 +55,7 @@ static void test_queued_job_has_nulls_for_what_is_not_yet(void **state) {
         assert_object(queued,
                       "{\"id\":\"0123\",\"object\":\"job\",\"status\":\"queued\",\"model\":\"m\",\"created_at\":5,"
                       "\"started_at\":null,\"completed_at\":null,\"request\":{\"prompt\":\"x\"},\"result\":null,"
-                      "\"error\":null,\"attempts\":[]}");
+                      "\"error\":null,\"cost\":null,\"attempts\":[]}");
 }
 
 static void test_completed_job_has_its_images_as_links(void **state) {
@@ -66,7 +67,9 @@ static void test_completed_job_has_its_images_as_links(void **state) {
                       "{\"url\":\"http://h/v1/images/" SHA
                       ".png\",\"revised_prompt\":\"a \\\"b64_json\\\":\\\"\\\" x\"},"
                       "{\"url\":\"http://h/v1/images/" SHA ".png\"}],\"size\":\"1x1\","
-                      "\"usage\":{\"total_tokens\":3,\"b64_json\":\"\"}},\"error\":null,\"attempts\":[{\"number\":1,"
+                      "\"usage\":{\"total_tokens\":3,\"b64_json\":\"\"}},\"error\":null,"
+                      "\"cost\":{\"reserved_micros\":0,\"charged_micros\":40000,\"unknown_micros\":0},"
+                      "\"attempts\":[{\"number\":1,"
                       "\"provider\":\"p\",\"outcome\":\"completed\",\"started_at\":7,\"ended_at\":9,"
                       "\"provider_request_id\":\"r\",\"cause\":null}]}");
 }
@@ -77,7 +80,7 @@ static void test_failed_job_has_an_error(void **state) {
                       "{\"id\":\"0123\",\"object\":\"job\",\"status\":\"failed\",\"model\":\"m\",\"created_at\":5,"
                       "\"started_at\":null,\"completed_at\":9,\"request\":{\"prompt\":\"x\"},\"result\":null,"
                       "\"error\":{\"message\":\"slow\",\"type\":\"rate_limit_error\",\"param\":null,"
-                      "\"code\":\"slow_down\"},\"attempts\":[]}");
+                      "\"code\":\"slow_down\"},\"cost\":null,\"attempts\":[]}");
 }
 
 static void test_outcomes(void **state) {

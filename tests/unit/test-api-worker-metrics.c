@@ -25,7 +25,7 @@ static void test_sleeping_worker_has_nothing_active(void **state) {
         assert_true(worker_metrics_active(metrics) == 3);
         assert_string_equal(worker_metrics_text(metrics), TEXT);
 
-        assert_int_equal(worker_metrics_sleeping_text(metrics, &text), 0);
+        assert_int_equal(worker_metrics_sleeping_text(metrics, 0, &text), 0);
         assert_string_equal(text,
                             "# TYPE genai_active_generations gauge\ngenai_active_generations 0\ngenai_jobs_total 7\n");
 }
@@ -36,7 +36,7 @@ static void test_worker_that_was_never_seen_has_nothing_active(void **state) {
 
         (void) state;
         assert_int_equal(worker_metrics_new(&metrics, NULL), 0);
-        assert_int_equal(worker_metrics_sleeping_text(metrics, &text), 0);
+        assert_int_equal(worker_metrics_sleeping_text(metrics, 0, &text), 0);
         assert_non_null(strstr(text, "\ngenai_active_generations 0\n"));
         assert_true(worker_metrics_active(metrics) == 0);
 }
@@ -81,9 +81,30 @@ static void test_outside_of_our_unit_there_is_no_sibling(void **state) {
         assert_false(worker_metrics_sibling("0::/a/atelier-api.service\n", "w.service", path, 20));
 }
 
+static void test_a_sleeping_worker_costs_nothing_on_a_new_day(void **state) {
+        static const char text[] = "genai_api_cost_total_dollars{model=\"m\"} 4.1\n"
+                                   "genai_budget_used_dollars{period=\"day\"} 5\n"
+                                   "genai_budget_used_dollars{period=\"month\"} 9\n"
+                                   "genai_budget_day_end_timestamp_seconds 1000\n";
+        _cleanup_(worker_metrics_freep) WorkerMetrics *metrics = NULL;
+        _cleanup_free_ char *before = NULL, *after = NULL;
+
+        (void) state;
+        assert_int_equal(worker_metrics_new(&metrics, NULL), 0);
+        assert_int_equal(worker_metrics_update(metrics, text), 0);
+        assert_int_equal(worker_metrics_sleeping_text(metrics, 1000 * USEC_PER_SEC - 1, &before), 0);
+        assert_string_equal(before, text);
+        assert_int_equal(worker_metrics_sleeping_text(metrics, 1000 * USEC_PER_SEC, &after), 0);
+        assert_string_equal(after, "genai_api_cost_total_dollars{model=\"m\"} 0\n"
+                                   "genai_budget_used_dollars{period=\"day\"} 0\n"
+                                   "genai_budget_used_dollars{period=\"month\"} 9\n"
+                                   "genai_budget_day_end_timestamp_seconds 1000\n");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_sleeping_worker_has_nothing_active),
+                cmocka_unit_test(test_a_sleeping_worker_costs_nothing_on_a_new_day),
                 cmocka_unit_test(test_worker_that_was_never_seen_has_nothing_active),
                 cmocka_unit_test(test_text_outlives_us),
                 cmocka_unit_test(test_sibling_of_our_unit_is_found),

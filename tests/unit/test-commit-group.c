@@ -104,7 +104,7 @@ static int apply(Write *base, Store *store) {
 
         if (write->breaks)
                 store_group_rollback(store);
-        return write->error != 0 ? write->error : store_submit(store, &write->job);
+        return write->error != 0 ? write->error : store_submit(store, &write->job, NULL, NULL);
 }
 
 static int settle(Write *base, Store *store) {
@@ -114,7 +114,7 @@ static int settle(Write *base, Store *store) {
 
         assert_false(write->done);
         if (write->stands) {
-                r = store_submit(store, &write->job);
+                r = store_submit(store, &write->job, NULL, NULL);
                 return r < 0 ? r : WRITE_STANDS;
         }
         r = store_get(store, write->job.id, &job);
@@ -473,7 +473,7 @@ static int settle_claim(Write *base, Store *store) {
         assert_int_equal(job->status, JOB_IN_PROGRESS);
         job->attempts[0].outcome = ATTEMPT_UNSENT;
         job->status = JOB_QUEUED;
-        r = store_end_attempt(store, job);
+        r = store_end_attempt(store, job, NULL, NULL);
         job_free(job);
         return r;
 }
@@ -626,7 +626,7 @@ static void make_other(Fixture *fixture) {
         (void) snprintf(path, sizeof(path), "%s.other", fixture->path);
         assert_int_equal(store_open(&store, path), 0);
         assert_int_equal(store_group_begin(store), 0);
-        assert_int_equal(store_submit(store, &init_write(&write, fixture, OTHER_JOB)->job), 0);
+        assert_int_equal(store_submit(store, &init_write(&write, fixture, OTHER_JOB)->job, NULL, NULL), 0);
         assert_int_equal(store_group_commit(store), 0);
         (void) store_free(store);
 }

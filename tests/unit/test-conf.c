@@ -1,4 +1,5 @@
 /* Sources and their order, presets, variables, errors with their places. */
+#include "base/money.h"
 #include "conf-folder.h"
 
 typedef struct Demo {
@@ -11,6 +12,8 @@ typedef struct Demo {
         int color;
         uint64_t duration;
         uint64_t size;
+        micros_t money;
+        int64_t share;
         char **list;
         unsigned days;
 } Demo;
@@ -36,6 +39,9 @@ static const ConfSetting demo_settings[] = {
         { "duration", CONF_DURATION, offsetof(Demo, duration), .min = 1000000, .max = 3600000000, .fallback = "30s",
           .help = "Duration." },
         { "size", CONF_SIZE, offsetof(Demo, size), .min = 1024, .max = 1048576, .fallback = "64K", .help = "Size." },
+        { "money", CONF_MONEY, offsetof(Demo, money), .min = 1, .max = MICROS_INFINITY, .fallback = "$50",
+          .help = "Money." },
+        { "share", CONF_SHARE, offsetof(Demo, share), .min = 0, .max = 1000000, .fallback = "80%", .help = "Share." },
         { "list", CONF_STRINGS, offsetof(Demo, list), "LIST", .max = 3, .fallback = "a, b", .help = "List." },
         { "days", CONF_FLAGS, offsetof(Demo, days), "DAYS", .values = day_values, .fallback = "monday",
           .help = "Days." },
@@ -303,6 +309,59 @@ static void test_size_range(void **state) {
                             "\"1M\" from 1K to 1M\n");
 }
 
+static void check_money(ConfFolder *folder, const char *text, micros_t wanted) {
+        _cleanup_free_ char *file = text_format("demo = { money = %s; };", text);
+        _cleanup_demo_ Demo demo;
+
+        folder_write(folder, "atelier.conf", file);
+        load(folder, &demo);
+        assert_int_equal(demo.money, wanted);
+}
+
+static void test_money(void **state) {
+        check_money(*state, "\"$0.04\"", 40000);
+        check_money(*state, "50", 50000000);
+        check_money(*state, "\"0.000001\"", 1);
+        check_money(*state, "\"1000000000\"", MICROS_MAX);
+        check_money(*state, "\"infinity\"", MICROS_INFINITY);
+        assert_file_refused(*state, "demo = { money = \"0\"; };",
+                            "atelier.conf:1: demo.money: \"0\" is out of range; expected an amount such as \"$50\" or "
+                            "\"0.04\" from $0.000001 to infinity\n");
+        assert_file_refused(*state, "demo = { money = \"1000000000.01\"; };",
+                            "atelier.conf:1: demo.money: \"1000000000.01\" is out of range; expected an amount such as "
+                            "\"$50\" or \"0.04\" from $0.000001 to infinity\n");
+        assert_file_refused(*state, "demo = { money = \"50 EUR\"; };",
+                            "atelier.conf:1: demo.money: \"50 EUR\" is not taken; expected an amount such as \"$50\" or "
+                            "\"0.04\" from $0.000001 to infinity\n");
+}
+
+static void check_share(ConfFolder *folder, const char *text, int64_t wanted) {
+        _cleanup_free_ char *file = text_format("demo = { share = \"%s\"; };", text);
+        _cleanup_demo_ Demo demo;
+
+        folder_write(folder, "atelier.conf", file);
+        load(folder, &demo);
+        assert_int_equal(demo.share, wanted);
+}
+
+static void test_share(void **state) {
+        check_share(*state, "0.80", 800000);
+        check_share(*state, "80%", 800000);
+        check_share(*state, "99.9999%", 999999);
+        check_share(*state, "0", 0);
+        check_share(*state, "100%", 1000000);
+        assert_file_refused(*state, "demo = { share = \"100.0001%\"; };",
+                            "atelier.conf:1: demo.share: \"100.0001%\" is out of range; expected a share such as \"80%\" "
+                            "or \"0.8\" from 0% to 100%\n");
+        for (const char *const *wrong = (const char *[]){ "%", "$0.8", "0.8 %", "1e-1", "99.99999%", NULL }; *wrong; wrong++) {
+                _cleanup_free_ char *file = text_format("demo = { share = \"%s\"; };", *wrong);
+                _cleanup_free_ char *said = text_format("atelier.conf:1: demo.share: \"%s\" is not taken; expected a share "
+                                                        "such as \"80%%\" or \"0.8\" from 0%% to 100%%\n", *wrong);
+
+                assert_file_refused(*state, file, said);
+        }
+}
+
 static void test_duration_range(void **state) {
         static const char reason[] =
                 "is out of range; expected a duration such as \"30s\" or \"1h 30min\" from 1s to 1h";
@@ -489,6 +548,8 @@ int main(void) {
                 TEST(test_comment_in_the_last_line),
                 TEST(test_other_files_are_not_included),
                 TEST(test_size_range),
+                TEST(test_money),
+                TEST(test_share),
                 TEST(test_duration_range),
                 TEST(test_list_limits),
                 TEST(test_wrong_element_has_its_own_line),

@@ -21,7 +21,7 @@ static void leave_in_progress(WorkerFixture *fixture, unsigned number, unsigned 
         assert_int_equal(store_open(&store, fixture->database), 0);
         assert_int_equal(store_group_begin(store), 0);
         (void) strcpy(submission.id, job_id(number));
-        assert_int_equal(store_submit(store, &submission), 0);
+        assert_int_equal(store_submit(store, &submission, NULL, NULL), 0);
         for (unsigned attempt = 1; attempt <= attempts; attempt++) {
                 _cleanup_(job_freep) Job *job = NULL;
 
@@ -30,7 +30,7 @@ static void leave_in_progress(WorkerFixture *fixture, unsigned number, unsigned 
                         break;
                 job->attempts[attempt - 1].outcome = ATTEMPT_UNKNOWN;
                 job->status = JOB_QUEUED;
-                assert_int_equal(store_end_attempt(store, job), 0);
+                assert_int_equal(store_end_attempt(store, job, NULL, NULL), 0);
         }
         assert_int_equal(store_group_commit(store), 0);
 }

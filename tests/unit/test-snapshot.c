@@ -41,7 +41,7 @@ static void store_job(Store *store, unsigned number, const char *request) {
 
         (void) strcpy(job.id, job_id(number));
         job.created_at = number;
-        assert_int_equal(store_submit(store, &job), 0);
+        assert_int_equal(store_submit(store, &job, NULL, NULL), 0);
 }
 
 static void name_image(unsigned number, char sha256[static SHA256_TEXT_MAX]) {
@@ -80,7 +80,7 @@ static void make_images(WorkerFixture *fixture, unsigned count) {
         job->attempts[0].outcome = ATTEMPT_COMPLETED;
         job->status = JOB_COMPLETED;
         job->ended_at = 2;
-        assert_int_equal(store_end_attempt(store, job), 0);
+        assert_int_equal(store_end_attempt(store, job, NULL, NULL), 0);
         close_state(store);
 }
 

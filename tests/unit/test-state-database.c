@@ -46,7 +46,7 @@ static void submit(Fixture *fixture, unsigned number) {
         };
 
         (void) strcpy(job.id, id_of(number));
-        assert_int_equal(store_submit(fixture->store, &job), 0);
+        assert_int_equal(store_submit(fixture->store, &job, NULL, NULL), 0);
 }
 
 static int start(Fixture *fixture, unsigned number) {
@@ -77,7 +77,7 @@ static void end(Fixture *fixture, unsigned number, AttemptOutcome outcome, JobSt
         job->attempts[job->n_attempts - 1].ended_at = 3000;
         job->status = status;
         job->ended_at = job_status_ended(status) ? 3000 : 0;
-        assert_int_equal(store_end_attempt(fixture->store, job), 0);
+        assert_int_equal(store_end_attempt(fixture->store, job, NULL, NULL), 0);
 }
 
 static void complete(Fixture *fixture, unsigned number, const char *sha256, ImageFormat format) {
@@ -94,7 +94,7 @@ static void complete(Fixture *fixture, unsigned number, const char *sha256, Imag
         job->attempts[0].ended_at = 3000;
         job->status = JOB_COMPLETED;
         job->ended_at = 3000;
-        assert_int_equal(store_end_attempt(fixture->store, job), 0);
+        assert_int_equal(store_end_attempt(fixture->store, job, NULL, NULL), 0);
 }
 
 static void open_store(Fixture *fixture) {

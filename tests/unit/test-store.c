@@ -90,7 +90,7 @@ static int submit(Fixture *fixture, unsigned number) {
         };
 
         (void) strcpy(job.id, id_of(number));
-        return store_submit(fixture->store, &job);
+        return store_submit(fixture->store, &job, NULL, NULL);
 }
 
 static Job *get(Fixture *fixture, unsigned number) {
@@ -133,7 +133,7 @@ static int end(Fixture *fixture, Job *job, AttemptOutcome outcome, JobStatus sta
         job->attempts[job->n_attempts - 1].ended_at = 3000;
         job->status = status;
         job->ended_at = job_status_ended(status) ? 3000 : 0;
-        return store_end_attempt(fixture->store, job);
+        return store_end_attempt(fixture->store, job, NULL, NULL);
 }
 
 /* A completed job with these images (NULL: none). */

@@ -4,25 +4,8 @@
 
 BACKUPS=/var/backups/atelier
 STATE=/var/lib/atelier/current
-PROVIDER_PORT=18000
 
-# fake [CURL-OPTION...] PATH: one of the test doors of the fake OpenAI.
-fake() {
-    curl --fail --silent --show-error "${@:1:$#-1}" "http://127.0.0.1:$PROVIDER_PORT${!#}"
-}
-
-# Starts the fake OpenAI, and has it paid for by the worker.
-start_provider() {
-    node "$CHECKOUT/tests/fakes/openai.mjs" --port $PROVIDER_PORT --keys sk-test >"$SCRATCH/fake" &
-    wait_until 10 grep -qx $PROVIDER_PORT "$SCRATCH/fake"
-    install -D -m 0600 /dev/stdin /etc/credstore/openai-api-key <<<sk-test
-    configure "trust_loopback = true;
-        providers = ( { name = \"openai\"; base_url = \"http://127.0.0.1:$PROVIDER_PORT/v1\"; } );"
-}
-
-billed() {
-    fake /_bill | node --print 'JSON.parse(require("fs").readFileSync(0)).count'
-}
+source "$CHECKOUT/tests/system/rig/provider.sh"
 
 jobs() {
     node "$CHECKOUT/tests/system/jobs.mjs" "$@"

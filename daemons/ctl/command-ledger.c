@@ -1,0 +1,152 @@
+/* ledger: the entries of what images cost, and whether they are as they were written. */
+#include <stdio.h>
+
+#include "amounts.h"
+#include "arguments.h"
+#include "base/text.h"
+#include "follow.h"
+#include "printable.h"
+#include "progress-line.h"
+
+#define LIST_DEFAULT 20
+#define LIST_MAX 1000
+
+/* ------------------------------------------------------------------ list */
+
+static void add_change(TextTable *table, const JsonValue *entry, const char *member) {
+        int64_t change = json_get_integer(entry, member, 0);
+
+        if (change == 0)
+                text_table_add(table, NULL, 0);
+        else
+                amounts_add_money(table, change);
+}
+
+static int print_entries(const JsonValue *entries) {
+        static const char *const headings[] = {
+                ">ENTRY", "TIME", "KIND", ">RESERVED", ">SPENT", ">UNKNOWN", "MODEL", "JOB", "NOTE", NULL,
+        };
+        _cleanup_(text_table_freep) TextTable *table = NULL;
+        const JsonValue *entry;
+
+        if (text_table_new(&table, headings) < 0)
+                return ctl_fail("memory is short");
+        cJSON_ArrayForEach(entry, entries) {
+                text_table_add_number(table, json_get_integer(entry, "number", 0));
+                text_table_add_time(table, json_get_integer(entry, "at", -1));
+                text_table_add(table, json_get_string(entry, "kind"), 0);
+                add_change(table, entry, "reserved_micros");
+                add_change(table, entry, "spent_micros");
+                add_change(table, entry, "unknown_micros");
+                text_table_add(table, json_get_string(entry, "model"), 0);
+                text_table_add(table, json_get_string(entry, "job"), 0);
+                text_table_add(table, json_get_string(entry, "note"), 0);
+        }
+        if (text_table_rows(table) == 0) {
+                puts("There is no such entry.");
+                return EXIT_SUCCESS;
+        }
+        return text_table_print(table, stdout) < 0 ? ctl_fail("memory is short") : EXIT_SUCCESS;
+}
+
+static int list_entries(const Ctl *ctl, uint64_t after, uint64_t limit) {
+        _cleanup_(json_freep) JsonValue *parameters = json_new_object(), *reply = NULL;
+        int r;
+
+        if (json_add_integer(parameters, "after", (int64_t) after) < 0 ||
+            json_add_integer(parameters, "limit", (int64_t) limit) < 0)
+                return ctl_fail("memory is short");
+        if (ctl_call("worker", "io.atelier.Ledger.ListEntries", TAKE_PTR(parameters), &reply) != EXIT_SUCCESS)
+                return EXIT_FAILURE;
+        if (ctl->json)
+                return ctl_print_json(json_get_array(reply, "entries"));
+        r = print_entries(json_get_array(reply, "entries"));
+        if (r == EXIT_SUCCESS && json_get_bool(reply, "has_more", false))
+                printf("There are more: atelierctl ledger list --after=%llu\n", (unsigned long long) (after + limit));
+        return r;
+}
+
+static int ledger_list(Ctl *ctl, int argc, char *argv[]) {
+        static const CommandForm form = {
+                .form = "ledger list [--after=NUMBER] [--limit=N]",
+                .help = "Entries, oldest first; 20 unless told otherwise.\n\n"
+                        "  --after=NUMBER   those behind this one\n"
+                        "  --limit=N        so many, at most 1000\n",
+                .options = {
+                        { "after", required_argument, NULL, 'a' },
+                        { "limit", required_argument, NULL, 'l' },
+                        {},
+                },
+        };
+        uint64_t after = 0, limit = LIST_DEFAULT;
+        Arguments arguments;
+        int option;
+
+        arguments_begin(&arguments, ctl, &form, argc, argv);
+        while ((option = arguments_next(&arguments)) >= 0) {
+                int r = option == 'a' ? arguments_number(&form, "--after", (uint64_t) JSON_INTEGER_MAX, &after)
+                                      : arguments_number(&form, "--limit", LIST_MAX, &limit);
+
+                if (r != EXIT_SUCCESS)
+                        return r;
+        }
+        return option == ARGUMENTS_STOP ? arguments.result : list_entries(ctl, after, limit);
+}
+
+/* ------------------------------------------------------------------ verify */
+
+static void on_progress(const JsonValue *parameters, void *userdata) {
+        _cleanup_free_ char *text = text_format("checking: %lld entries", (long long) json_get_integer(parameters, "entries", 0));
+
+        if (text)
+                progress_line_show(userdata, text);
+}
+
+static int tell_verified(const Ctl *ctl, const JsonValue *reply) {
+        _cleanup_free_ char *problem = printable_text(json_get_string(reply, "problem") ?: "", 0);
+        bool ok = json_get_bool(reply, "ok", false);
+
+        if (ctl->json && ctl_print_json(reply) != EXIT_SUCCESS)
+                return EXIT_FAILURE;
+        if (!ok)
+                return ctl_fail("the ledger is not as it was written: %s", problem ?: "");
+        if (!ctl->json)
+                printf("%lld entries are as they were written, and the running totals are their sums.\n",
+                       (long long) json_get_integer(reply, "entries", 0));
+        return EXIT_SUCCESS;
+}
+
+static int ledger_verify(Ctl *ctl, int argc, char *argv[]) {
+        static const CommandForm form = {
+                .form = "ledger verify",
+                .help = "Checks the hash of every entry and every running total. Work goes on meanwhile.\n",
+        };
+        _cleanup_(progress_line_freep) ProgressLine *line = NULL;
+        _cleanup_(varlink_answer_done) VarlinkAnswer answer = {};
+        int result;
+
+        if (!arguments_plain(ctl, &form, argc, argv, &result))
+                return result;
+        if (progress_line_new(&line, ctl->json) < 0)
+                return ctl_fail("memory is short");
+        result = follow_call(&(Follow) {
+                .daemon = "worker",
+                .method = "io.atelier.Ledger.Verify",
+                .tries = 1,
+                .on_reply = on_progress,
+                .userdata = line,
+        }, &answer);
+        line = progress_line_free(line);
+        return result == EXIT_SUCCESS ? tell_verified(ctl, answer.parameters) : result;
+}
+
+int ctl_ledger(Ctl *ctl, int argc, char *argv[]) {
+        static const Command commands[] = {
+                { "list", "[--after=NUMBER] [--limit=N]", "Show what was booked", ledger_list },
+                { "verify", "", "Check every entry and every total", ledger_verify },
+                {},
+        };
+        static const CommandGroup group = { .name = "ledger", .commands = commands };
+
+        return command_group_run(ctl, &group, argc, argv);
+}

@@ -1,0 +1,245 @@
+# shellcheck shell=bash
+# No budget is ever exceeded, whoever asks at the same time and whoever is killed; what was booked can be checked.
+deadline=180
+source "$CHECKOUT/tests/system/rig/requests.sh"
+source "$CHECKOUT/tests/system/rig/provider.sh"
+source "$CHECKOUT/tests/system/rig/ctl.sh"
+
+REQUESTS=1000
+ROUNDS=2
+KILL_PAUSE=0.2
+KILLS=20
+
+# A picture of 64x64 costs $0.04, and nothing else has a price.
+PRETEND='prices = ( { name = "pretend"; provider = "sandbox"; model = "sandbox"; per_image = [ "64x64 * $0.04" ]; } );'
+
+jobs() {
+    node "$CHECKOUT/tests/system/jobs.mjs" "$@"
+}
+
+# usage EXPRESSION: of what GET /v1/usage says.
+usage() {
+    request "$ATELIER/v1/usage"
+    assert_eq 200 "$STATUS" "$(cat "$SCRATCH/body")"
+    answer "$1"
+}
+
+# ask [MORE]: one picture for $0.04.
+ask() {
+    request --json "{\"model\": \"sandbox\", \"prompt\": \"one\", \"size\": \"64x64\"${1:-}}" "$ATELIER/v1/images/generations"
+}
+
+forget_everything() {
+    systemctl --quiet stop 'atelier-*.service'
+    rm -rf /var/lib/atelier/*
+}
+
+assert_sound() {
+    ctl ledger verify
+    assert_eq 0 "$STATUS" "$(err)"
+}
+
+# exhaust ROUNDS CONFIGURATION: 25 of 1,000 that come at once are paid, so many times.
+exhaust() {
+    local round
+    configure "$PRETEND $2"
+    for ((round = 1; round <= $1; round++)); do
+        forget_everything
+        jobs ask $REQUESTS $REQUESTS >"$SCRATCH/statuses"
+        assert_eq '25 200 975 429' "$(sort "$SCRATCH/statuses" | uniq -c | xargs)" "round $round"
+        assert_eq '1000000 0 0 25' \
+            "$(usage '[body.total.spent_micros, body.total.reserved_micros, body.total.unknown_micros, body.total.images].join(" ")')"
+    done
+    assert_sound
+}
+
+test_a_daily_budget_is_met_exactly() {
+    exhaust 10 'worker = { daily_budget = "$1"; };'
+}
+
+test_a_daily_budget_without_the_pause_is_met_exactly() {
+    exhaust $ROUNDS 'worker = { daily_budget = "$1"; budget_pause = false; };'
+}
+
+test_a_monthly_budget_is_met_exactly() {
+    exhaust $ROUNDS 'worker = { monthly_budget = "$1"; };'
+}
+
+test_a_total_budget_is_met_exactly() {
+    exhaust $ROUNDS 'worker = { total_budget = "$1"; };'
+}
+
+test_a_models_budgets_are_met_exactly() {
+    local period
+    for period in daily monthly total; do
+        exhaust $ROUNDS "models = ( { name = \"sandbox\"; ${period}_budget = \"\$1\"; } );"
+    done
+}
+
+test_a_refusal_says_why_and_until_when() {
+    configure "$PRETEND worker = { daily_budget = \"\$0.05\"; budget_pause = false; };"
+    ask
+    assert_eq 200 "$STATUS"
+    ask
+    assert_error 429 budget_exceeded
+    assert_eq insufficient_quota "$(answer body.error.type)"
+    assert_eq false "$(header x-should-retry)"
+    assert_match '^The request may cost up to \$0\.04 and does not fit into the daily budget of \$0\.05, of which \$0\.04 are' \
+        "$(answer body.error.message)"
+    assert_match 'It starts again at 20[0-9-]*T00:00:00Z\.$' "$(answer body.error.message)"
+    request "$ATELIER/v1/jobs"
+    assert_eq 1 "$(answer body.data.length)"
+}
+
+test_what_costs_nothing_goes_on() {
+    configure 'worker = { total_budget = "$0.01"; };'
+    ask
+    assert_eq 200 "$STATUS"
+    assert_eq '0 0' "$(usage '[body.total.spent_micros, body.total.images].join(" ")')"
+}
+
+test_without_a_price_nothing_is_accepted() {
+    configure "$PRETEND"
+    request --json '{"model": "sandbox", "prompt": "one", "size": "128x128"}' "$ATELIER/v1/images/generations"
+    assert_error 400 price_unknown
+    assert_match 'expected a line "128x128 ' "$(answer body.error.message)"
+    request "$ATELIER/v1/jobs"
+    assert_eq 0 "$(answer body.data.length)"
+}
+
+test_the_daily_budgets_end_pauses_spending_until_it_is_resumed() {
+    configure "$PRETEND worker = { daily_budget = \"\$0.05\"; };"
+    ask
+    ask
+    assert_error 429 budget_exceeded
+    systemctl restart atelier-worker
+    ask
+    assert_match '^Spending is paused since ' "$(answer body.error.message)"
+    ctl budget show
+    assert_match 'Spending is paused since .*: a request went past the daily budget' "$(out)"
+    assert_match 'spending paused \(atelierctl budget resume\)' "$(systemctl show --value --property=StatusText atelier-worker)"
+    ctl budget resume
+    assert_eq 0 "$STATUS" "$(err)"
+    ask
+    assert_match '^The request may cost up to' "$(answer body.error.message)"
+}
+
+test_an_operator_stops_spending_over_restarts() {
+    configure "$PRETEND"
+    ctl budget pause 'the provider is not to be trusted'
+    assert_eq 0 "$STATUS" "$(err)"
+    systemctl kill --signal=KILL atelier-worker
+    ask
+    assert_error 429 budget_exceeded
+    assert_match '^Spending is paused since [^:]*:[^:]*:[^:]*: the provider is not to be trusted\.$' "$(answer body.error.message)"
+    ctl budget resume
+    ask
+    assert_eq 200 "$STATUS"
+}
+
+test_only_admins_stop_spending() {
+    configure "$PRETEND"
+    as atelier budget pause
+    assert_eq 1 "$STATUS"
+    assert_match 'be root or a member of group atelier-admin' "$(err)"
+    as atelier budget show
+    assert_eq 0 "$STATUS" "$(err)"
+    as atelier,atelier-admin budget pause
+    assert_eq 0 "$STATUS" "$(err)"
+}
+
+test_the_alert_is_told_once() {
+    configure "$PRETEND worker = { daily_budget = \"\$0.1\"; budget_alert = \"40%\"; };"
+    ask
+    ask ', "n": 1'
+    assert_eq 1 "$(journal --unit=atelier-worker | grep -c '\$0.04 has gone, or may have, of the daily budget of \$0.10')"
+}
+
+# The provider's own bill is never more than what is booked, and that never more than the budget.
+test_a_budget_holds_while_the_worker_is_killed() {
+    start_provider 'worker = { daily_budget = "$0.4"; budget_pause = false; concurrency = 16; };'
+    fake --json '{"rules": [{"act": "late=300"}]}' /_control
+    jobs ask $REQUESTS 100 '{"model": "gpt-image-2", "size": "1024x1024", "quality": "low"}' >"$SCRATCH/statuses" &
+    local client=$! kill pid
+    for ((kill = 0; kill < KILLS; kill++)); do
+        sleep $KILL_PAUSE
+        pid=$(systemctl show --value --property=MainPID atelier-worker)
+        ((pid == 0)) || kill -KILL "$pid" || true
+    done
+    wait "$client"
+    local bill booked
+    bill=$(charged)
+    booked=$(usage 'body.total.spent_micros + body.total.unknown_micros')
+    echo "charged $bill, booked $booked, $(usage 'JSON.stringify(body.total)')"
+    ((bill > 0 && bill <= booked && booked <= 400000)) || fail "charged $bill, booked $booked"
+    assert_eq 0 "$(usage body.total.reserved_micros)"
+    assert_sound
+}
+
+test_what_is_booked_is_what_the_provider_charges() {
+    start_provider
+    local size quality
+    for quality in low medium high; do
+        for size in 1024x1024 1536x1024 1024x1536 1024x640 auto; do
+            request --json "{\"model\": \"gpt-image-2\", \"prompt\": \"$size $quality\", \"size\": \"$size\", \"quality\": \"$quality\"}" \
+                "$ATELIER/v1/images/generations"
+            assert_eq 200 "$STATUS" "$(cat "$SCRATCH/body")"
+        done
+    done
+    assert_eq "$(charged)" "$(usage body.total.spent_micros)"
+    assert_eq 15 "$(usage body.today.images)"
+    ctl usage
+    assert_match 'gpt-image-2 +\$[0-9.]+ +\$0\.00 +\$0\.00 +15' "$(out)"
+    request "$ATELIER/metrics"
+    assert_eq "$(usage 'body.total.spent_micros / 1e6')" \
+        "$(request "$ATELIER/metrics" && sed -n 's/^genai_api_cost_total_dollars{model="gpt-image-2"} //p' "$SCRATCH/body")"
+}
+
+
+test_a_restore_does_not_forget_what_was_spent() {
+    configure "$PRETEND worker = { daily_budget = \"\$0.1\"; };"
+    ask
+    atelierctl task run backup
+    request --json '{"model": "sandbox", "prompt": "since", "size": "64x64"}' "$ATELIER/v1/images/generations"
+    assert_eq 200 "$STATUS"
+    ctl backup restore --yes
+    assert_eq 0 "$STATUS" "$(err)"
+    assert_eq '80000 2' "$(usage '[body.today.spent_micros, body.today.images].join(" ")')"
+    ask
+    assert_error 429 budget_exceeded
+    assert_sound
+    ctl ledger list
+    assert_match 'adjust .* \$0\.04 .*carried over' "$(out)"
+}
+
+test_one_flipped_byte_is_found() {
+    configure "$PRETEND"
+    ask
+    ask ', "n": 2'
+    assert_sound
+    ctl --json ledger list
+    local hash
+    hash=$(json 'it[2].hash')
+    systemctl --quiet stop 'atelier-*.service'
+    sed -i "s/$hash/$(tr 0-9a-f 1-9a-f0 <<<"${hash:0:1}")${hash:1}/" /var/lib/atelier/current/atelier.db
+    ctl ledger verify
+    assert_eq 1 "$STATUS"
+    assert_match 'the ledger is not as it was written: entry 3' "$(err)"
+}
+
+test_entries_can_be_checked_by_hand() {
+    configure "$PRETEND"
+    ask
+    ctl --json ledger list
+    out >"$SCRATCH/entries"
+    node --input-type=module - "$SCRATCH/entries" <<'NODE'
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+let previous = '0'.repeat(64);
+for (const { hash, ...entry } of JSON.parse(readFileSync(process.argv[2]))) {
+  if (entry.previous !== previous) throw new Error(`entry ${entry.number} does not follow`);
+  if (createHash('sha256').update(JSON.stringify(entry)).digest('hex') !== hash) throw new Error(`entry ${entry.number}`);
+  previous = hash;
+}
+NODE
+}
