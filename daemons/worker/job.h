@@ -76,7 +76,8 @@ typedef struct Job {
         bool held;                   /* waits for Queue.Release */
         char *model;
         char *response_format;       /* "url" or "b64_json" */
-        char *request;               /* the ImageRequest as JSON text */
+        char *request;               /* the ImageRequest as JSON text, in the terms of `model`, which is no alias */
+        char *asked;                 /* of an alias: the Asked as JSON text, else NULL */
         usec_t created_at, started_at, ended_at;
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
         Failure failure;

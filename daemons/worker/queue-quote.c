@@ -5,14 +5,16 @@
 #include "price-book.h"
 #include "queue-private.h"
 #include "request-check.h"
+#include "request-translate.h"
 
-static int reply_quote(VarlinkCall *call, const ModelConf *model, const GenerationRequest *generation, micros_t cost) {
+static int reply_quote(VarlinkCall *call, Translation *translation, const GenerationRequest *generation,
+                       micros_t cost) {
         _cleanup_(json_freep) JsonValue *reply = json_new_object();
         int r;
 
-        r = json_add_string(reply, "model", model->name);
+        r = json_add_string(reply, "model", translation->model->name);
         if (r >= 0)
-                r = json_add_string(reply, "provider", model->provider);
+                r = json_add_string(reply, "provider", translation->model->provider);
         if (r >= 0)
                 r = json_add_integer(reply, "n", generation->n);
         if (r >= 0)
@@ -21,6 +23,8 @@ static int reply_quote(VarlinkCall *call, const ModelConf *model, const Generati
                 r = json_add_string(reply, "quality", generation->quality);
         if (r >= 0)
                 r = json_add_integer(reply, "cost_micros", cost);
+        if (r >= 0 && translation->asked)
+                r = json_add(reply, "asked", TAKE_PTR(translation->asked));
         return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));
 }
 
@@ -31,29 +35,33 @@ static int refuse_without_price(VarlinkCall *call, Buffer *reason) {
 }
 
 int queue_quote(Queue *queue, VarlinkCall *call, const JsonValue *request) {
+        _cleanup_(translation_done) Translation translation = {};
         _cleanup_(failure_done) Failure failure = {};
         _cleanup_(buffer_done) Buffer reason = {};
+        usec_t now = time_now_realtime();
         GenerationRequest generation;
         const ModelConf *model;
         micros_t cost;
         int r;
 
-        r = request_check(queue_settings(queue), request, &model, &failure);
+        r = request_check(queue_settings(queue), request, now, &model, &failure);
         if (r == REQUEST_INVALID)
                 return queue_refuse(call, &failure);
+        if (r >= 0)
+                r = request_translate(queue_settings(queue), request, model, &translation);
         if (r < 0)
                 return r;
 
-        request_to_generation(request, model, &generation);
+        request_to_generation(translation.request, translation.model, &generation);
         r = price_book_quote(queue->manager->prices, &(PricedRequest) {
-                .provider = model->provider,
+                .provider = translation.model->provider,
                 .model = generation.model,
                 .size = generation.size,
                 .quality = generation.quality,
                 .n = generation.n,
                 .prompt_bytes = strlen(generation.prompt),
-        }, time_now_realtime(), &cost, &reason);
+        }, now, &cost, &reason);
         if (r == PRICE_MISSING)
                 return refuse_without_price(call, &reason);
-        return r < 0 ? r : reply_quote(call, model, &generation, cost);
+        return r < 0 ? r : reply_quote(call, &translation, &generation, cost);
 }

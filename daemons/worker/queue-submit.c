@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "dispatcher.h"
 #include "request-check.h"
+#include "request-translate.h"
 
 #define STORAGE_CHECK_USEC USEC_PER_SEC
 #define REFUSAL_LOG_INTERVAL_USEC (10 * USEC_PER_SEC)
@@ -101,19 +102,26 @@ static bool storage_is_low(Queue *queue) {
         return queue->storage_low;
 }
 
-static int new_job(Job **ret, const char *request_id, const JsonValue *request, const ModelConf *model) {
+/* `model` is what the request names; an alias ends here. */
+static int new_job(Queue *queue, Job **ret, const char *request_id, const JsonValue *request, const ModelConf *model) {
+        _cleanup_(translation_done) Translation translation = {};
         _cleanup_(job_freep) Job *job = NULL;
+        int r;
 
+        r = request_translate(queue_settings(queue), request, model, &translation);
+        if (r < 0)
+                return r;
         job = calloc(1, sizeof(*job));
         if (!job)
                 return -ENOMEM;
         (void) stpcpy(stpcpy(job->id, JOB_ID_PREFIX), request_id);
         job->status = JOB_QUEUED;
         job->created_at = time_now_realtime();
-        job->model = strdup(model->name);
+        job->model = strdup(translation.model->name);
         job->response_format = strdup(request_response_format(request, model));
-        job->request = json_format(request);
-        if (!job->model || !job->response_format || !job->request)
+        job->request = json_format(translation.request);
+        job->asked = translation.asked ? json_format(translation.asked) : NULL;
+        if (!job->model || !job->response_format || !job->request || (translation.asked && !job->asked))
                 return -ENOMEM;
 
         *ret = TAKE_PTR(job);
@@ -164,7 +172,7 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         _cleanup_(failure_done) Failure failure = {};
         int r;
 
-        r = request_check(queue_settings(queue), request, ret, &failure);
+        r = request_check(queue_settings(queue), request, time_now_realtime(), ret, &failure);
         if (r == REQUEST_INVALID) {
                 r = queue_refuse(call, &failure);
                 return r < 0 ? r : SUBMISSION_REFUSED;
@@ -191,7 +199,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const 
         if (r != 0)
                 return MIN(r, 0);
 
-        r = new_job(&job, request_id, request, model);
+        r = new_job(queue, &job, request_id, request, model);
         if (r < 0)
                 return r;
         r = queue_request_new(&submission, queue, call, job->id, apply_submission, on_submitted);

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/image-size.h"
 #include "base/text.h"
+#include "conf/model-terms.h"
 
 #define TYPE_INVALID_REQUEST "invalid_request_error"
 
@@ -69,28 +70,13 @@ static int check_name(const JsonValue *request, const char *field, char *const *
                       expected);
 }
 
-static bool size_follows_rule(const ModelConf *model, const char *size) {
-        unsigned width, height;
-        int64_t shorter, longer;
-
-        if (!image_size_parse(size, &width, &height))
-                return false;
-        shorter = MIN(width, height);
-        longer = MAX(width, height);
-        return width % model->edge_multiple == 0 && height % model->edge_multiple == 0 &&
-               shorter >= model->edge_min && longer <= model->edge_max && longer <= shorter * model->ratio_max &&
-               shorter * longer >= model->pixels_min && shorter * longer <= model->pixels_max;
-}
-
 static int check_size(const JsonValue *request, const ModelConf *model, Failure *failure) {
         const char *size = json_get_string(request, "size");
 
-        if (!size || names_contain(model->sizes, size))
+        if (!size || model_takes_size(model, size))
                 return 0;
         if (!model->free_sizes)
                 return check_name(request, "size", model->sizes, failure);
-        if (size_follows_rule(model, size))
-                return 0;
 
         return refuse(failure, 400, "invalid_value", "size",
                       "Invalid size '%s'. %s takes WIDTHxHEIGHT with edges from %lld to %lld in multiples of %lld, "
@@ -169,10 +155,24 @@ static int check_fields(const JsonValue *request, const ModelConf *model, Failur
         return check_integer(request, "output_compression", 0, 100, failure);
 }
 
-static int find_model(const Settings *settings, const JsonValue *request, const ModelConf **ret, Failure *failure) {
+/* As OpenAI answers for a model that it has shut down; ours says in addition what to do. */
+static int refuse_dead(const ModelConf *model, Failure *failure) {
+        if (!model->replaced_by)
+                return refuse(failure, 404, "model_not_found", "model",
+                              "The model '%s' was shut down on %s; GET /v1/models lists what can be used.",
+                              model->name, model->shutdown_date);
+        return refuse(failure, 404, "model_not_found", "model",
+                      "The model '%s' was shut down on %s. Use '%s' instead.", model->name, model->shutdown_date,
+                      model->replaced_by);
+}
+
+static int find_model(const Settings *settings, const JsonValue *request, usec_t now, const ModelConf **ret,
+                      Failure *failure) {
         const char *name = json_get_string(request, "model") ?: settings->worker.default_model;
 
         *ret = name ? settings_find_model(settings, name) : NULL;
+        if (*ret && now >= (*ret)->shutdown)
+                return refuse_dead(*ret, failure);
         if (*ret && settings_model_usable(settings, *ret))
                 return 0;
         if (!name)
@@ -189,11 +189,12 @@ static int64_t images_max(const Settings *settings, const ModelConf *model) {
         return MIN(allowed, (int64_t) GENERATION_IMAGES_MAX);
 }
 
-int request_check(const Settings *settings, const JsonValue *request, const ModelConf **ret, Failure *failure) {
+int request_check(const Settings *settings, const JsonValue *request, usec_t now, const ModelConf **ret,
+                  Failure *failure) {
         const ModelConf *model;
         int r;
 
-        r = find_model(settings, request, &model, failure);
+        r = find_model(settings, request, now, &model, failure);
         if (r == 0)
                 r = check_prompt(request, model, failure);
         if (r == 0)

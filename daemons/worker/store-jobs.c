@@ -79,6 +79,7 @@ static int do_submit(Store *store, void *userdata) {
         bind_text(statement, 3, job->response_format);
         bind_text(statement, 4, job->request);
         bind_time(statement, 5, job->created_at);
+        bind_text(statement, 6, job->asked);
         r = store_step(store, statement);
         if (r < 0)
                 return r;
@@ -431,6 +432,8 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
                 r = column_text(statement, 4, &job->response_format);
         if (r >= 0)
                 r = column_text(statement, 5, &job->request);
+        if (r >= 0)
+                r = column_text(statement, 13, &job->asked);
         if (r >= 0)
                 r = column_json(statement, 9, &job->usage);
         if (r >= 0)

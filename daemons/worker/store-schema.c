@@ -47,6 +47,8 @@ const char *const store_migrations[] = {
         "  PRIMARY KEY (job, number)"
         ") STRICT, WITHOUT ROWID;"
         "CREATE INDEX image_use ON image (sha256, format);",
+        /* 1 → 2. What a client asked an alias for: io.atelier.Queue.Asked; NULL where it named the model itself. */
+        "ALTER TABLE job ADD COLUMN asked TEXT;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

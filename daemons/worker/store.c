@@ -17,8 +17,8 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_RELEASE] = "RELEASE operation",
         [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
         [STATEMENT_SUBMIT] =
-                "INSERT INTO job (id, status, model, response_format, request, created_at) "
-                "VALUES (?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO job (id, status, model, response_format, request, created_at, asked) "
+                "VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
         [STATEMENT_START_JOB] =
                 "UPDATE job SET status = 1, lease = ?2, started_at = coalesce(started_at, ?3) "
                 "WHERE id = ?1 AND status = 0 AND held = 0 RETURNING sequence",
@@ -41,7 +41,7 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1",
         [STATEMENT_GET] =
                 "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
-                "usage, reply, failure, held FROM job WHERE id = ?1",
+                "usage, reply, failure, held, asked FROM job WHERE id = ?1",
         [STATEMENT_GET_STATUS] = "SELECT status FROM job WHERE id = ?1",
         [STATEMENT_GET_ATTEMPTS] =
                 "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause "
@@ -54,7 +54,7 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "ORDER BY sequence LIMIT ?2",
         [STATEMENT_LIST] =
                 "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
-                "usage, reply, failure, held FROM job WHERE (?1 < 0 OR status = ?1) "
+                "usage, reply, failure, held, asked FROM job WHERE (?1 < 0 OR status = ?1) "
                 "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2), 9223372036854775807) "
                 "ORDER BY sequence DESC LIMIT ?3",
         [STATEMENT_NEXT_ORPHAN] =
