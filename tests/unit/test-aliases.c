@@ -66,8 +66,8 @@ static void test_alias_has_the_provider_of_its_model(void **state) {
 
 static void test_values_are_translated_or_stay(void **state) {
         _cleanup_free_ char *text =
-                with_alias("sizes = [ \"8x8\", \"8x80\", \"64x64\" ]; translated_sizes = [ \"8x8 64x64\", "
-                           "\"8x80 auto\" ]; qualities = [ \"low\", \"hd\" ]; translated_qualities = [ \"hd high\" ];");
+                with_alias("sizes = [ \"8x8\", \"8x80\", \"64x64\" ]; translated_sizes = [ \"8x80 auto\", "
+                           "\"8x8 64x64\" ]; qualities = [ \"low\", \"hd\" ]; translated_qualities = [ \"hd high\" ];");
         _cleanup_(settings_freep) Settings *settings = load_good(*state, text);
         const ModelConf *alias = settings_find_model(settings, "old");
 
