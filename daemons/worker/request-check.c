@@ -10,6 +10,7 @@
 #include "conf/model-terms.h"
 
 #define TYPE_INVALID_REQUEST "invalid_request_error"
+#define COMPRESSION_NONE 100 /* per cent of the quality */
 
 /* In the order of AnswerForm. */
 static const char *const answer_names[] = { "url", "b64_json" };
@@ -132,6 +133,21 @@ static char *const backgrounds[] = { (char *) "auto", (char *) "transparent", (c
 static char *const moderations[] = { (char *) "auto", (char *) "low", NULL };
 static char *const answers[] = { (char *) "url", (char *) "b64_json", NULL };
 
+/* Fields that stand or fall with another. What is not said is png, and compressed by nothing. */
+static int check_together(const JsonValue *request, Failure *failure) {
+        const char *format = json_get_string(request, "output_format") ?: "png";
+
+        if (text_equal(json_get_string(request, "background"), "transparent") && text_equal(format, "jpeg"))
+                return refuse(failure, 400, "invalid_value", "background",
+                              "Invalid 'background': a transparent one needs the output_format 'png' or 'webp'.");
+        if (json_get_integer(request, "output_compression", COMPRESSION_NONE) != COMPRESSION_NONE &&
+            text_equal(format, "png"))
+                return refuse(failure, 400, "invalid_value", "output_compression",
+                              "Invalid 'output_compression': below %d it needs the output_format 'jpeg' or 'webp'.",
+                              COMPRESSION_NONE);
+        return 0;
+}
+
 static int check_fields(const JsonValue *request, const ModelConf *model, Failure *failure) {
         int r;
 
@@ -146,13 +162,14 @@ static int check_fields(const JsonValue *request, const ModelConf *model, Failur
                 r = check_name(request, "output_format", model->formats, failure);
         if (r == 0)
                 r = check_name(request, "response_format", answers, failure);
-        if (r != 0 || !json_has(request, "output_compression"))
+        if (r != 0)
                 return r;
 
-        if (!model->gpt_fields)
+        if (json_has(request, "output_compression") && !model->gpt_fields)
                 return refuse(failure, 400, "unknown_parameter", "output_compression",
                               "The model does not take 'output_compression'.");
-        return check_integer(request, "output_compression", 0, 100, failure);
+        r = check_integer(request, "output_compression", 0, COMPRESSION_NONE, failure);
+        return r != 0 ? r : check_together(request, failure);
 }
 
 /* As OpenAI answers for a model that it has shut down; ours says in addition what to do. */

@@ -19,6 +19,7 @@ static const char configuration[] =
         "    pixels_max = 32768; ratio_max = 4;\n"
         "    formats = [ \"png\", \"webp\" ]; gpt_fields = true; style = true; default_size = \"auto\";\n"
         "    images_max = 100; takes_response_format = true; },\n"
+        "  { name = \"jpeg\"; provider = \"ai\"; sizes = [ \"auto\" ]; formats = [ \"jpeg\" ]; gpt_fields = true; },\n"
         "  { name = \"old\"; alias_of = \"theirs\"; sizes = [ \"8x8\", \"16x16\" ];\n"
         "    translated_sizes = [ \"8x8 16x16\" ]; qualities = [ \"standard\", \"hd\" ];\n"
         "    translated_qualities = [ \"standard low\", \"hd high\" ]; default_quality = \"standard\";\n"
@@ -89,6 +90,8 @@ static const char *check(Fixture *fixture, const char *text) {
 
 #define PLAIN(members) "{\"model\": \"plain\", \"prompt\": \"a\"" members "}"
 #define FREE(members) "{\"model\": \"free\", \"prompt\": \"a\"" members "}"
+#define WEBP(members) FREE(", \"output_format\": \"webp\"" members)
+#define JPEG(members) "{\"model\": \"jpeg\", \"prompt\": \"a\", \"output_format\": \"jpeg\"" members "}"
 #define SIZE(size) FREE(", \"size\": \"" size "\"")
 
 static void check_all(Fixture *fixture, const char *const *good, const char *const *bad, const char *param) {
@@ -159,11 +162,22 @@ static void test_what_a_model_does_not_take(void **state) {
                   BAD(PLAIN(", \"moderation\": \"low\""), FREE(", \"moderation\": \"high\"")), "moderation");
         check_all(fixture, GOOD(FREE(", \"output_format\": \"webp\"")),
                   BAD(PLAIN(", \"output_format\": \"png\""), FREE(", \"output_format\": \"jpeg\"")), "output_format");
-        check_all(fixture, GOOD(FREE(", \"output_compression\": 0"), FREE(", \"output_compression\": 100")),
-                  BAD(PLAIN(", \"output_compression\": 50"), FREE(", \"output_compression\": 101"),
-                      FREE(", \"output_compression\": -1")), "output_compression");
+        check_all(fixture, GOOD(WEBP(", \"output_compression\": 0"), WEBP(", \"output_compression\": 100")),
+                  BAD(PLAIN(", \"output_compression\": 50"), WEBP(", \"output_compression\": 101"),
+                      WEBP(", \"output_compression\": -1")), "output_compression");
         check_all(fixture, GOOD(PLAIN(", \"response_format\": \"b64_json\""), PLAIN(", \"response_format\": \"url\"")),
                   BAD(PLAIN(", \"response_format\": \"uri\"")), "response_format");
+}
+
+/* What PNG and JPEG cannot do is refused here, before anybody is asked for it. */
+static void test_fields_that_go_with_a_format(void **state) {
+        check_all(*state, GOOD(FREE(", \"output_compression\": 100"), WEBP(", \"output_compression\": 99"),
+                               JPEG(", \"output_compression\": 99")),
+                  BAD(FREE(", \"output_compression\": 99"),
+                      FREE(", \"output_format\": \"png\", \"output_compression\": 99")), "output_compression");
+        check_all(*state, GOOD(FREE(", \"background\": \"transparent\""), WEBP(", \"background\": \"transparent\""),
+                               JPEG(", \"background\": \"opaque\"")),
+                  BAD(JPEG(", \"background\": \"transparent\"")), "background");
 }
 
 static void test_user(void **state) {
@@ -326,6 +340,7 @@ int main(void) {
                 TEST(listed_sizes),
                 TEST(free_sizes),
                 TEST(what_a_model_does_not_take),
+                TEST(fields_that_go_with_a_format),
                 TEST(user),
                 TEST(generation_has_the_providers_terms),
                 TEST(answer_is_as_asked_or_as_the_model_has_it),
