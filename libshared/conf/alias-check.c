@@ -139,15 +139,9 @@ static int check_qualities(const Alias *alias) {
         return r;
 }
 
-static int check_limits(const Alias *alias) {
+static int check_gpt_fields(const Alias *alias) {
         const ModelConf *model = alias->model, *target = alias->target;
 
-        if (model->images_max > target->images_max)
-                return complain(alias, "images_max", "above that of %s; expected at most %lld", target->name,
-                                (long long) target->images_max);
-        if (model->prompt_max > target->prompt_max)
-                return complain(alias, "prompt_max", "above that of %s; expected at most %lld", target->name,
-                                (long long) target->prompt_max);
         if (model->gpt_fields && !target->gpt_fields)
                 return complain(alias, "gpt_fields", "true; expected false, as %s does not take them", target->name);
         for (char **format = model->formats; format && *format; format++)
@@ -167,6 +161,6 @@ int alias_check(const Settings *settings, const ModelConf *model, const char *pl
         if (r == 0)
                 r = check_qualities(&alias);
         if (r == 0)
-                r = check_limits(&alias);
+                r = check_gpt_fields(&alias);
         return MIN(r, 0);
 }

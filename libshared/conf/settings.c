@@ -140,10 +140,12 @@ static void complete_shutdown(ModelConf *model) {
                 (void) time_parse_day(model->shutdown_date, &model->shutdown);  /* settings_check() says what is wrong */
 }
 
-/* An alias is as good as its model, and lives no longer. */
+/* An alias takes no more than its model, and lives no longer. */
 static int complete_alias(ModelConf *alias, const ModelConf *target) {
         int r;
 
+        alias->images_max = MIN(alias->images_max, target->images_max);
+        alias->prompt_max = MIN(alias->prompt_max, target->prompt_max);
         r = inherit(&alias->provider, target->provider);
         if (r >= 0)
                 r = inherit(&alias->provider_model, target->provider_model);

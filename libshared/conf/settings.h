@@ -72,7 +72,8 @@ typedef struct ModelConf {
         bool style;                   /* takes `style` */
         char *owned_by;
         int64_t created;              /* seconds since 1970 */
-        char *alias_of;               /* the model that is asked in its place, whose provider it then has; or NULL */
+        char *alias_of;               /* the model that is asked in its place, or NULL: it has that one's provider, and
+                                       * its images_max and prompt_max at most */
         char **translated_sizes, **translated_qualities;  /* of an alias: "FROM TO"; see model-terms.h */
         char *shutdown_date;          /* "2026-12-01", in UTC; NULL: none is known. Of an alias its model's, if earlier */
         char *replaced_by;            /* what to ask for instead from then on, or NULL */

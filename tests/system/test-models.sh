@@ -151,7 +151,7 @@ test_the_list_of_models_has_their_last_days() {
     configure "$DATED"
     request "$ATELIER/v1/models"
     assert_eq 'sandbox null, not-yet 9999-12-31' \
-        "$(answer 'body.data.map(it => `${it.id} ${it.shutdown_date}`).join(", ")')"
+        "$(answer 'body.data.map(it => it.id + " " + it.shutdown_date).join(", ")')"
     request "$ATELIER/v1/models/not-yet"
     assert_eq '9999-12-31 sandbox' "$(answer '[body.shutdown_date, body.replaced_by].join(" ")')"
     request "$ATELIER/v1/models/over"

@@ -8,12 +8,11 @@
 #define TARGET \
         "{ name = \"real\"; provider = \"p\"; provider_model = \"theirs\"; sizes = [ \"auto\", \"64x64\" ];\n" \
         "qualities = [ \"low\", \"high\" ]; formats = [ \"png\" ]; images_max = 4; prompt_max = 100; }"
-#define LIMITS "images_max = 4; prompt_max = 100; "
 
 /* Its settings stand in line 4. */
 static char *with_alias(const char *settings) {
-        return text_format(PROVIDERS "models = ( " TARGET ",\n{ name = \"old\"; alias_of = \"real\"; " LIMITS
-                           "%s } );", settings);
+        return text_format(PROVIDERS "models = ( " TARGET ",\n{ name = \"old\"; alias_of = \"real\"; %s } );",
+                           settings);
 }
 
 static int load(ConfFolder *folder, const char *text, Settings **ret) {
@@ -90,9 +89,9 @@ static void test_alias_of_what_is_no_model(void **state) {
 
 static void test_alias_of_an_alias(void **state) {
         assert_text_refused(*state, PROVIDERS "models = ( " TARGET ",\n"
-                                    "{ name = \"a\"; alias_of = \"real\"; " LIMITS SIZES "},\n"
-                                    "{ name = \"b\"; alias_of = \"a\"; " LIMITS SIZES "},\n"
-                                    "{ name = \"c\"; alias_of = \"c\"; " LIMITS SIZES "} );",
+                                    "{ name = \"a\"; alias_of = \"real\"; " SIZES "},\n"
+                                    "{ name = \"b\"; alias_of = \"a\"; " SIZES "},\n"
+                                    "{ name = \"c\"; alias_of = \"c\"; " SIZES "} );",
                             "atelier.conf:5: models.b.alias_of: \"a\" is an alias itself; expected a model that is "
                             "none\n"
                             "atelier.conf:6: models.c.alias_of: \"c\" is an alias itself; expected a model that is "
@@ -156,20 +155,17 @@ static void test_lines_of_a_translation(void **state) {
                        "translated_qualities: \"hd\" is not taken; expected one of its qualities");
 }
 
-/* What an alias with these limits is told; the model's own are within them. */
-static void assert_limit_refused(ConfFolder *folder, const char *limits, const char *expected) {
-        _cleanup_free_ char *text = text_format(PROVIDERS "models = ( " TARGET ",\n{ name = \"old\"; alias_of = "
-                                                "\"real\"; " SIZES "%s } );", limits);
-        _cleanup_free_ char *error = text_format("atelier.conf:4: models.old.%s\n", expected);
+/* A limit that an operator sets on the model holds for its aliases, which need not be touched. */
+static void test_limits_are_within_those_of_the_model(void **state) {
+        _cleanup_free_ char *text = with_alias(SIZES "images_max = 5; prompt_max = 99;");
+        _cleanup_(settings_freep) Settings *settings = load_good(*state, text);
+        const ModelConf *alias = settings_find_model(settings, "old");
 
-        assert_text_refused(folder, text, error);
+        assert_int_equal(alias->images_max, 4);
+        assert_int_equal(alias->prompt_max, 99);
 }
 
-static void test_limits_are_within_those_of_the_model(void **state) {
-        assert_limit_refused(*state, "images_max = 5; prompt_max = 100;",
-                             "images_max: above that of real; expected at most 4");
-        assert_limit_refused(*state, "images_max = 4; prompt_max = 101;",
-                             "prompt_max: above that of real; expected at most 100");
+static void test_fields_that_the_model_does_not_take(void **state) {
         assert_refused(*state, SIZES "gpt_fields = true;",
                        "gpt_fields: true; expected false, as real does not take them");
         assert_refused(*state, SIZES "formats = [ \"png\", \"webp\" ];",
@@ -250,6 +246,7 @@ int main(void) {
                 TEST(qualities_that_the_model_does_not_take),
                 TEST(lines_of_a_translation),
                 TEST(limits_are_within_those_of_the_model),
+                TEST(fields_that_the_model_does_not_take),
                 TEST(translations_without_an_alias),
                 TEST(alias_ends_with_its_model),
                 TEST(end_is_taken_back),
