@@ -53,14 +53,16 @@ static int add_reference(JsonValue *object, const JsonValue *source, const char 
         return value ? json_add(object, name, cJSON_CreateObjectReference(value->child)) : 0;
 }
 
-/* background, output_format, size, quality and usage, where the provider gave them. */
+/* background, output_format, size, quality and usage, where the provider gave them; what was asked of an alias is said
+ * in the words in which it was asked. */
 static int add_reply_members(JsonValue *response, const JsonValue *job) {
-        const JsonValue *reply = json_get_object(job, "reply");
+        const JsonValue *reply = json_get_object(job, "reply"), *asked = json_get_object(job, "asked");
         int r = 0;
 
         for (const JsonValue *member = reply ? reply->child : NULL; member && r >= 0; member = member->next)
                 if (cJSON_IsString(member))
-                        r = json_add_string(response, member->string, member->valuestring);
+                        r = json_add_string(response, member->string,
+                                            json_get_string(asked, member->string) ?: member->valuestring);
         return r < 0 ? r : add_reference(response, job, "usage");
 }
 
@@ -148,6 +150,53 @@ static int add_cost(JsonValue *object, const JsonValue *job) {
         return r;
 }
 
+/* Those members of a request that an alias translates. */
+static const char *const translated[] = { "model", "size", "quality", "style" };
+
+static bool is_translated(const char *name) {
+        for (size_t i = 0; i < ELEMENTS(translated); i++)
+                if (text_equal(name, translated[i]))
+                        return true;
+        return false;
+}
+
+/* The request in the words of the client that asked an alias. */
+static int add_asked_request(JsonValue *object, const JsonValue *job, const JsonValue *asked) {
+        const JsonValue *sent = json_get_object(job, "request");
+        JsonValue *request = json_new_object();
+        int r;
+
+        r = json_add(object, "request", request);
+        for (const JsonValue *member = sent ? sent->child : NULL; member && r >= 0; member = member->next)
+                if (!is_translated(member->string))
+                        r = json_add(request, member->string, cJSON_Duplicate(member, true));
+        for (size_t i = 0; i < ELEMENTS(translated) && r >= 0; i++)
+                r = json_add_string(request, translated[i], json_get_string(asked, translated[i]));
+        return r;
+}
+
+/* What the provider is asked for instead of it. */
+static int add_sent(JsonValue *object, const JsonValue *job) {
+        const JsonValue *request = json_get_object(job, "request");
+        JsonValue *sent = json_new_object();
+        int r;
+
+        r = json_add(object, "sent", sent);
+        for (size_t i = 0; i < ELEMENTS(translated) && r >= 0; i++)
+                r = json_add_string(sent, translated[i], json_get_string(request, translated[i]));
+        return r;
+}
+
+static int add_request(JsonValue *object, const JsonValue *job) {
+        const JsonValue *asked = json_get_object(job, "asked");
+        int r;
+
+        if (!asked)
+                return add_reference(object, job, "request");
+        r = add_asked_request(object, job, asked);
+        return r < 0 ? r : add_sent(object, job);
+}
+
 static int append_attempt(JsonValue *attempts, const JsonValue *attempt) {
         _cleanup_(json_freep) JsonValue *object = json_new_object();
         int r;
@@ -189,7 +238,8 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
         if (r >= 0)
                 r = json_add_string(object, "status", json_get_string(job, "status"));
         if (r >= 0)
-                r = json_add_string(object, "model", json_get_string(job, "model"));
+                r = json_add_string(object, "model", json_get_string(json_get_object(job, "asked"), "model") ?:
+                                                             json_get_string(job, "model"));
         if (r >= 0)
                 r = add_time(object, "created_at", job, "created_at");
         if (r >= 0)
@@ -197,7 +247,7 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
         if (r >= 0)
                 r = add_time(object, "completed_at", job, "ended_at");
         if (r >= 0)
-                r = add_reference(object, job, "request");
+                r = add_request(object, job);
         if (r >= 0)
                 r = add_result(object, job, link_base);
         if (r >= 0)

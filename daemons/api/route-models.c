@@ -6,6 +6,13 @@
 
 #define MODELS_DEADLINE_USEC (30 * USEC_PER_SEC)
 
+/* Null where no end is known, as OpenAI has it. */
+static int add_shutdown_date(JsonValue *object, const JsonValue *model) {
+        const char *date = json_get_string(model, "shutdown_date");
+
+        return date ? json_add_string(object, "shutdown_date", date) : json_add_null(object, "shutdown_date");
+}
+
 static int make_model(const JsonValue *model, JsonValue **ret) {
         _cleanup_(json_freep) JsonValue *object = json_new_object();
         int r;
@@ -17,6 +24,12 @@ static int make_model(const JsonValue *model, JsonValue **ret) {
                 r = json_add_integer(object, "created", json_get_integer(model, "created", 0));
         if (r >= 0)
                 r = json_add_string(object, "owned_by", json_get_string(model, "owned_by"));
+        if (r >= 0)
+                r = add_shutdown_date(object, model);
+        if (r >= 0)
+                r = json_add_string(object, "replaced_by", json_get_string(model, "replaced_by"));
+        if (r >= 0)
+                r = json_add_string(object, "alias_of", json_get_string(model, "alias_of"));
         if (r < 0)
                 return r;
 

@@ -27,6 +27,25 @@ static int copy_text(JsonValue *object, const JsonValue *quote, const char *name
         return text ? json_add_string(object, name, text) : json_add(object, name, cJSON_CreateNull());
 }
 
+/* What the client asked for, in its words; behind an alias also what the provider would be asked. */
+static int add_terms(JsonValue *object, const JsonValue *quote) {
+        static const char *const names[] = { "model", "size", "quality" };
+        const JsonValue *asked = json_get_object(quote, "asked");
+        JsonValue *sent;
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTS(names) && r >= 0; i++)
+                r = copy_text(object, asked ?: quote, names[i]);
+        if (r < 0 || !asked)
+                return r;
+
+        sent = json_new_object();
+        r = json_add(object, "sent", sent);
+        for (size_t i = 0; i < ELEMENTS(names) && r >= 0; i++)
+                r = copy_text(sent, quote, names[i]);
+        return r;
+}
+
 static int answer_quote(_unused_ ApiManager *manager, _unused_ HttpRequest *request, const VarlinkReply *reply,
                         HttpReply **ret) {
         const JsonValue *quote = reply->parameters;
@@ -37,13 +56,9 @@ static int answer_quote(_unused_ ApiManager *manager, _unused_ HttpRequest *requ
 
         r = json_add_string(object, "object", "image.quote");
         if (r >= 0)
-                r = copy_text(object, quote, "model");
+                r = add_terms(object, quote);
         if (r >= 0)
                 r = json_add_integer(object, "n", json_get_integer(quote, "n", 1));
-        if (r >= 0)
-                r = copy_text(object, quote, "size");
-        if (r >= 0)
-                r = copy_text(object, quote, "quality");
         if (r >= 0)
                 r = json_add_integer(object, "cost_micros", cost);
         if (r >= 0)

@@ -78,6 +78,15 @@ static void print_request(const JsonValue *request) {
                 print_member(members[i], json_get_string(request, members[i]));
 }
 
+/* What the client asked for where it named an alias. */
+static void print_asked(const JsonValue *asked) {
+        const char *size = json_get_string(asked, "size"), *quality = json_get_string(asked, "quality");
+
+        if (asked)
+                print_formatted("asked", "%s%s%s%s%s", json_get_string(asked, "model") ?: "?", size ? ", size " : "",
+                                size ?: "", quality ? ", quality " : "", quality ?: "");
+}
+
 static void print_image(const JsonValue *image) {
         char size[SIZE_TEXT_MAX];
 
@@ -122,6 +131,7 @@ void job_print(const JsonValue *job) {
         printf("%s\n", id ?: "");
         print_member("status", job_state(job));
         print_member("model", json_get_string(job, "model"));
+        print_asked(json_get_object(job, "asked"));
         print_time(job, "created", "created_at");
         print_time(job, "started", "started_at");
         print_time(job, "ended", "ended_at");

@@ -107,6 +107,7 @@ Job *job_free(Job *job) {
         free(job->key);
         free(job->response_format);
         free(job->request);
+        free(job->asked);
         free(job);
         return NULL;
 }
@@ -216,6 +217,8 @@ JsonValue *job_to_json(const Job *job) {
                 r = json_add_string(value, "response_format", job->response_format);
         if (r >= 0)
                 r = json_add(value, "request", cJSON_CreateRaw(job->request));
+        if (r >= 0 && job->asked)
+                r = json_add(value, "asked", cJSON_CreateRaw(job->asked));
         if (r >= 0)
                 r = json_add_integer(value, "created_at", (int64_t) job->created_at);
         if (r >= 0)

@@ -89,7 +89,8 @@ typedef struct Job {
         char *model;
         char *key;                   /* id of the client key that it was asked with; NULL: none */
         char *response_format;       /* "url" or "b64_json" */
-        char *request;               /* the ImageRequest as JSON text */
+        char *request;               /* the ImageRequest as JSON text, in the terms of `model`, which is no alias */
+        char *asked;                 /* of an alias: the Asked as JSON text, else NULL */
         usec_t created_at, started_at, ended_at;
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
         JobCost cost, cost_before;   /* as it becomes by what is being written, and as it was read */

@@ -113,14 +113,20 @@ static JsonValue *model_to_json(const ModelConf *model) {
                 r = json_add_integer(value, "created", model->created);
         if (r >= 0)
                 r = json_add_string(value, "owned_by", model->owned_by ?: model->provider);
+        if (r >= 0)
+                r = json_add_string(value, "alias_of", model->alias_of);
+        if (r >= 0)
+                r = json_add_string(value, "shutdown_date", model->shutdown_date);
+        if (r >= 0)
+                r = json_add_string(value, "replaced_by", model->replaced_by);
         return r < 0 ? NULL : TAKE_PTR(value);
 }
 
-/* Only what can be asked for now: a model whose provider has no key is not listed. */
+/* Only what can be asked for now: a model that was shut down, or whose provider has no key, is not listed. */
 static bool model_available(const Manager *manager, const ModelConf *model) {
         ProviderSlot *slot = provider_table_find(manager->providers, model->provider);
 
-        return slot && provider_has_key(slot->provider);
+        return time_now_realtime() < model->shutdown && slot && provider_has_key(slot->provider);
 }
 
 static int on_list_models(VarlinkCall *call, const JsonValue *parameters, void *userdata) {

@@ -4,14 +4,16 @@
 #include "job-price.h"
 #include "queue-private.h"
 #include "request-check.h"
+#include "request-translate.h"
 
-static int reply_quote(VarlinkCall *call, const ModelConf *model, const GenerationRequest *generation, micros_t cost) {
+static int reply_quote(VarlinkCall *call, Translation *translation, const GenerationRequest *generation,
+                       micros_t cost) {
         _cleanup_(json_freep) JsonValue *reply = json_new_object();
         int r;
 
-        r = json_add_string(reply, "model", model->name);
+        r = json_add_string(reply, "model", translation->model->name);
         if (r >= 0)
-                r = json_add_string(reply, "provider", model->provider);
+                r = json_add_string(reply, "provider", translation->model->provider);
         if (r >= 0)
                 r = json_add_integer(reply, "n", generation->n);
         if (r >= 0)
@@ -20,6 +22,8 @@ static int reply_quote(VarlinkCall *call, const ModelConf *model, const Generati
                 r = json_add_string(reply, "quality", generation->quality);
         if (r >= 0)
                 r = json_add_integer(reply, "cost_micros", cost);
+        if (r >= 0 && translation->asked)
+                r = json_add(reply, "asked", TAKE_PTR(translation->asked));
         return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));
 }
 
@@ -30,22 +34,26 @@ int queue_refuse_without_price(VarlinkCall *call, Buffer *reason) {
 }
 
 int queue_quote(Queue *queue, VarlinkCall *call, const JsonValue *request) {
+        _cleanup_(translation_done) Translation translation = {};
         _cleanup_(failure_done) Failure failure = {};
         _cleanup_(buffer_done) Buffer reason = {};
+        usec_t now = time_now_realtime();
         GenerationRequest generation;
         const ModelConf *model;
         micros_t cost;
         int r;
 
-        r = request_check(queue_settings(queue), request, &model, &failure);
+        r = request_check(queue_settings(queue), request, now, &model, &failure);
         if (r == REQUEST_INVALID)
                 return queue_refuse(call, &failure);
+        if (r >= 0)
+                r = request_translate(queue_settings(queue), request, model, &translation);
         if (r < 0)
                 return r;
 
-        request_to_generation(request, model, &generation);
-        r = job_price_ceiling(queue->manager->prices, model, &generation, time_now_realtime(), &cost, &reason);
+        request_to_generation(translation.request, translation.model, &generation);
+        r = job_price_ceiling(queue->manager->prices, translation.model, &generation, now, &cost, &reason);
         if (r == PRICE_MISSING)
                 return queue_refuse_without_price(call, &reason);
-        return r < 0 ? r : reply_quote(call, model, &generation, cost);
+        return r < 0 ? r : reply_quote(call, &translation, &generation, cost);
 }

@@ -3,12 +3,13 @@
 #include <errno.h>
 #include <sys/statvfs.h>
 
+#include "base/calendar.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "base/calendar.h"
 #include "dispatcher.h"
 #include "job-price.h"
 #include "request-check.h"
+#include "request-translate.h"
 #include "spending.h"
 
 #define STORAGE_CHECK_USEC USEC_PER_SEC
@@ -133,7 +134,9 @@ static bool storage_is_low(Queue *queue) {
         return queue->storage_low;
 }
 
-static int new_job(Job **ret, const char *request_id, const JsonValue *request, const ModelConf *model, micros_t ceiling) {
+/* `model` is what the request names; an alias ends here. */
+static int new_job(Job **ret, const char *request_id, const JsonValue *request, const ModelConf *model,
+                   const Translation *translation, micros_t ceiling) {
         _cleanup_(job_freep) Job *job = NULL;
 
         job = calloc(1, sizeof(*job));
@@ -144,10 +147,11 @@ static int new_job(Job **ret, const char *request_id, const JsonValue *request, 
         job->created_at = time_now_realtime();
         if (ceiling > 0)
                 job->cost_before = (JobCost) { .reserved = ceiling, .day = calendar_day(job->created_at) };
-        job->model = strdup(model->name);
+        job->model = strdup(translation->model->name);
         job->response_format = strdup(request_response_format(request, model));
-        job->request = json_format(request);
-        if (!job->model || !job->response_format || !job->request)
+        job->request = json_format(translation->request);
+        job->asked = translation->asked ? json_format(translation->asked) : NULL;
+        if (!job->model || !job->response_format || !job->request || (translation->asked && !job->asked))
                 return -ENOMEM;
 
         *ret = TAKE_PTR(job);
@@ -198,7 +202,7 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         _cleanup_(failure_done) Failure failure = {};
         int r;
 
-        r = request_check(queue_settings(queue), request, ret, &failure);
+        r = request_check(queue_settings(queue), request, time_now_realtime(), ret, &failure);
         if (r == REQUEST_INVALID) {
                 r = queue_refuse(call, &failure);
                 return r < 0 ? r : SUBMISSION_REFUSED;
@@ -208,13 +212,13 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         return r != 0 ? r : check_room(queue, call);
 }
 
-static int price_submission(Queue *queue, VarlinkCall *call, const JsonValue *request, const ModelConf *model, micros_t *ret) {
+static int price_submission(Queue *queue, VarlinkCall *call, const Translation *translation, micros_t *ret) {
         _cleanup_(buffer_done) Buffer reason = {};
         GenerationRequest generation;
         int r;
 
-        request_to_generation(request, model, &generation);
-        r = job_price_ceiling(queue->manager->prices, model, &generation, time_now_realtime(), ret, &reason);
+        request_to_generation(translation->request, translation->model, &generation);
+        r = job_price_ceiling(queue->manager->prices, translation->model, &generation, time_now_realtime(), ret, &reason);
         if (r != PRICE_MISSING)
                 return r;
         r = queue_refuse_without_price(call, &reason);
@@ -222,6 +226,7 @@ static int price_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
 }
 
 int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request) {
+        _cleanup_(translation_done) Translation translation = {};
         _cleanup_(job_freep) Job *job = NULL;
         Submission *submission;
         const ModelConf *model;
@@ -237,11 +242,13 @@ int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const 
         }
         r = check_submission(queue, call, request, &model);
         if (r == 0)
-                r = price_submission(queue, call, request, model, &ceiling);
+                r = request_translate(queue_settings(queue), request, model, &translation);
+        if (r == 0)
+                r = price_submission(queue, call, &translation, &ceiling);
         if (r != 0)
                 return MIN(r, 0);
 
-        r = new_job(&job, request_id, request, model, ceiling);
+        r = new_job(&job, request_id, request, model, &translation, ceiling);
         if (r < 0)
                 return r;
         submission = calloc(1, sizeof(*submission));

@@ -7,8 +7,10 @@
 #include "base/buffer.h"
 #include "base/image-size.h"
 #include "base/text.h"
+#include "conf/model-terms.h"
 
 #define TYPE_INVALID_REQUEST "invalid_request_error"
+#define COMPRESSION_NONE 100 /* per cent of the quality */
 
 /* In the order of AnswerForm. */
 static const char *const answer_names[] = { "url", "b64_json" };
@@ -69,28 +71,13 @@ static int check_name(const JsonValue *request, const char *field, char *const *
                       expected);
 }
 
-static bool size_follows_rule(const ModelConf *model, const char *size) {
-        unsigned width, height;
-        int64_t shorter, longer;
-
-        if (!image_size_parse(size, &width, &height))
-                return false;
-        shorter = MIN(width, height);
-        longer = MAX(width, height);
-        return width % model->edge_multiple == 0 && height % model->edge_multiple == 0 &&
-               shorter >= model->edge_min && longer <= model->edge_max && longer <= shorter * model->ratio_max &&
-               shorter * longer >= model->pixels_min && shorter * longer <= model->pixels_max;
-}
-
 static int check_size(const JsonValue *request, const ModelConf *model, Failure *failure) {
         const char *size = json_get_string(request, "size");
 
-        if (!size || names_contain(model->sizes, size))
+        if (!size || model_takes_size(model, size))
                 return 0;
         if (!model->free_sizes)
                 return check_name(request, "size", model->sizes, failure);
-        if (size_follows_rule(model, size))
-                return 0;
 
         return refuse(failure, 400, "invalid_value", "size",
                       "Invalid size '%s'. %s takes WIDTHxHEIGHT with edges from %lld to %lld in multiples of %lld, "
@@ -146,6 +133,21 @@ static char *const backgrounds[] = { (char *) "auto", (char *) "transparent", (c
 static char *const moderations[] = { (char *) "auto", (char *) "low", NULL };
 static char *const answers[] = { (char *) "url", (char *) "b64_json", NULL };
 
+/* Fields that stand or fall with another. What is not said is png, and compressed by nothing. */
+static int check_together(const JsonValue *request, Failure *failure) {
+        const char *format = json_get_string(request, "output_format") ?: "png";
+
+        if (text_equal(json_get_string(request, "background"), "transparent") && text_equal(format, "jpeg"))
+                return refuse(failure, 400, "invalid_value", "background",
+                              "Invalid 'background': a transparent one needs the output_format 'png' or 'webp'.");
+        if (json_get_integer(request, "output_compression", COMPRESSION_NONE) != COMPRESSION_NONE &&
+            text_equal(format, "png"))
+                return refuse(failure, 400, "invalid_value", "output_compression",
+                              "Invalid 'output_compression': below %d it needs the output_format 'jpeg' or 'webp'.",
+                              COMPRESSION_NONE);
+        return 0;
+}
+
 static int check_fields(const JsonValue *request, const ModelConf *model, Failure *failure) {
         int r;
 
@@ -160,19 +162,34 @@ static int check_fields(const JsonValue *request, const ModelConf *model, Failur
                 r = check_name(request, "output_format", model->formats, failure);
         if (r == 0)
                 r = check_name(request, "response_format", answers, failure);
-        if (r != 0 || !json_has(request, "output_compression"))
+        if (r != 0)
                 return r;
 
-        if (!model->gpt_fields)
+        if (json_has(request, "output_compression") && !model->gpt_fields)
                 return refuse(failure, 400, "unknown_parameter", "output_compression",
                               "The model does not take 'output_compression'.");
-        return check_integer(request, "output_compression", 0, 100, failure);
+        r = check_integer(request, "output_compression", 0, COMPRESSION_NONE, failure);
+        return r != 0 ? r : check_together(request, failure);
 }
 
-static int find_model(const Settings *settings, const JsonValue *request, const ModelConf **ret, Failure *failure) {
+/* As OpenAI answers for a model that it has shut down; ours says in addition what to do. */
+static int refuse_dead(const ModelConf *model, Failure *failure) {
+        if (!model->replaced_by)
+                return refuse(failure, 404, "model_not_found", "model",
+                              "The model '%s' was shut down on %s; GET /v1/models lists what can be used.",
+                              model->name, model->shutdown_date);
+        return refuse(failure, 404, "model_not_found", "model",
+                      "The model '%s' was shut down on %s. Use '%s' instead.", model->name, model->shutdown_date,
+                      model->replaced_by);
+}
+
+static int find_model(const Settings *settings, const JsonValue *request, usec_t now, const ModelConf **ret,
+                      Failure *failure) {
         const char *name = json_get_string(request, "model") ?: settings->worker.default_model;
 
         *ret = name ? settings_find_model(settings, name) : NULL;
+        if (*ret && now >= (*ret)->shutdown)
+                return refuse_dead(*ret, failure);
         if (*ret && settings_model_usable(settings, *ret))
                 return 0;
         if (!name)
@@ -189,11 +206,12 @@ static int64_t images_max(const Settings *settings, const ModelConf *model) {
         return MIN(allowed, (int64_t) GENERATION_IMAGES_MAX);
 }
 
-int request_check(const Settings *settings, const JsonValue *request, const ModelConf **ret, Failure *failure) {
+int request_check(const Settings *settings, const JsonValue *request, usec_t now, const ModelConf **ret,
+                  Failure *failure) {
         const ModelConf *model;
         int r;
 
-        r = find_model(settings, request, &model, failure);
+        r = find_model(settings, request, now, &model, failure);
         if (r == 0)
                 r = check_prompt(request, model, failure);
         if (r == 0)

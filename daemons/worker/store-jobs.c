@@ -174,6 +174,7 @@ static int insert_job(Store *store, Job *job) {
         store_bind_text(statement, 3, job->response_format);
         store_bind_text(statement, 4, job->request);
         bind_time(statement, 5, job->created_at);
+        store_bind_text(statement, 6, job->asked);
         r = store_step(store, statement);
         if (r < 0)
                 return r;
@@ -554,6 +555,8 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
                 r = store_column_text(statement, 4, &job->response_format);
         if (r >= 0)
                 r = store_column_text(statement, 5, &job->request);
+        if (r >= 0)
+                r = store_column_text(statement, 18, &job->asked);
         if (r >= 0)
                 r = column_json(statement, 9, &job->usage);
         if (r >= 0)

@@ -48,7 +48,10 @@ const char *const store_migrations[] = {
         ") STRICT, WITHOUT ROWID;"
         "CREATE INDEX image_use ON image (sha256, format);",
 
-        /* 1 → 2: money, in micro-dollars (ledger.h). Kinds and scopes are the numbers of ledger.h and budget.h. */
+        /* 1 → 2. What a client asked an alias for: io.atelier.Queue.Asked; NULL where it named the model itself. */
+        "ALTER TABLE job ADD COLUMN asked TEXT;",
+
+        /* 2 → 3: money, in micro-dollars (ledger.h). Kinds and scopes are the numbers of ledger.h and budget.h. */
         "ALTER TABLE job ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE job ADD COLUMN charged INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE job ADD COLUMN unknown INTEGER NOT NULL DEFAULT 0;"

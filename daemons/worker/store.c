@@ -12,7 +12,7 @@
 
 #define JOB_COLUMNS \
         "id, sequence, status, model, response_format, request, created_at, started_at, ended_at, usage, reply, failure, " \
-        "held, reserved, charged, unknown, budget_day, entry"
+        "held, reserved, charged, unknown, budget_day, entry, asked"
 #define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
 
 static const char *const statement_texts[_STATEMENTS] = {
@@ -23,8 +23,8 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_RELEASE] = "RELEASE operation",
         [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
         [STATEMENT_SUBMIT] =
-                "INSERT INTO job (id, status, model, response_format, request, created_at) "
-                "VALUES (?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO job (id, status, model, response_format, request, created_at, asked) "
+                "VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
         [STATEMENT_SET_COST] =
                 "UPDATE job SET reserved = ?2, charged = ?3, unknown = ?4, budget_day = ?5, entry = ?6 WHERE id = ?1",
         [STATEMENT_START_JOB] =

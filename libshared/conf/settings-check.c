@@ -5,6 +5,7 @@
 #include "base/calendar.h"
 #include "base/image-size.h"
 #include "base/text.h"
+#include "conf/alias-check.h"
 #include "conf/conf-error.h"
 #include "conf/price-line.h"
 
@@ -86,15 +87,40 @@ static int check_sizes(const ModelConf *model, const Item *item) {
         return 0;
 }
 
+static int check_shutdown(const Settings *settings, const ModelConf *model, const Item *item) {
+        usec_t shutdown;
+
+        if (model->shutdown_date && time_parse_day(model->shutdown_date, &shutdown) < 0)
+                return complain_of(item, "shutdown_date", model->shutdown_date, "a day as YYYY-MM-DD");
+        if (model->replaced_by && (text_equal(model->replaced_by, model->name) ||
+                                   !settings_find_model(settings, model->replaced_by)))
+                return complain_of(item, "replaced_by", model->replaced_by, "the name of another model");
+        return 0;
+}
+
+static int check_no_translations(const ModelConf *model, const Item *item) {
+        if (model->translated_sizes && model->translated_sizes[0])
+                return complain(item, "translated_sizes", "not of use; expected alias_of, or none");
+        if (model->translated_qualities && model->translated_qualities[0])
+                return complain(item, "translated_qualities", "not of use; expected alias_of, or none");
+        return 0;
+}
+
 static int check_model(const Settings *settings, const ModelConf *model, const Item *item) {
+        size_t errors_before = item->errors->size;
         int r;
 
-        r = check_provider_exists(settings, model, item);
+        r = model->alias_of ? 0 : check_provider_exists(settings, model, item);
         if (r >= 0)
                 r = check_sizes(model, item);
         if (r >= 0 && model->default_quality && !contains(model->qualities, model->default_quality))
                 r = complain(item, "default_quality", "not taken by the model; expected one of its qualities");
-        return r;
+        if (r >= 0)
+                r = check_shutdown(settings, model, item);
+        if (r < 0 || item->errors->size > errors_before)
+                return r;
+        return model->alias_of ? alias_check(settings, model, item->place, item->errors)
+                               : check_no_translations(model, item);
 }
 
 static int check_default_model(const Settings *settings, Buffer *errors) {

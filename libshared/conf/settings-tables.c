@@ -98,6 +98,18 @@ static const ConfSetting model_settings[] = {
           .help = "Owner shown in the list of models." },
         { "created", CONF_INTEGER, FIELD(ModelConf, created), RANGE(0, INT64_C(1) << 53), .fallback = "0",
           .help = "When the model was created, in seconds since 1970." },
+        { "alias_of", CONF_STRING, FIELD(ModelConf, alias_of), RANGE(0, 128),
+          .help = "Makes it an alias: the model that is asked in its place, by the provider which that one has. The "
+                  "other settings of an alias say what its clients may send; \"\" makes it a model of its own again." },
+        { "translated_sizes", CONF_STRINGS, FIELD(ModelConf, translated_sizes),
+          .help = "What an alias makes of a size, each as FROM TO; the same where there is no line." },
+        { "translated_qualities", CONF_STRINGS, FIELD(ModelConf, translated_qualities),
+          .help = "What an alias makes of a quality, each as FROM TO; the same where there is no line." },
+        { "shutdown_date", CONF_STRING, FIELD(ModelConf, shutdown_date), RANGE(0, 10),
+          .help = "The day, YYYY-MM-DD in UTC, from which on the model is gone and requests for it are refused; \"\" "
+                  "for none. An alias goes with its model at the latest." },
+        { "replaced_by", CONF_STRING, FIELD(ModelConf, replaced_by), RANGE(0, 128),
+          .help = "Model that the refusal then names to be used instead." },
         {},
 };
 

@@ -45,6 +45,10 @@ ModelConf *settings_find_model(const Settings *settings, const char *name) {
         return NULL;
 }
 
+const ModelConf *settings_model_asked(const Settings *settings, const ModelConf *model) {
+        return model->alias_of ? settings_find_model(settings, model->alias_of) : model;
+}
+
 bool settings_model_usable(const Settings *settings, const ModelConf *model) {
         const ProviderConf *provider = settings_find_provider(settings, model->provider);
 
@@ -114,12 +118,80 @@ static int complete_receivers(Settings *settings, char *const *environment) {
         return r;
 }
 
+/* "" takes back what another file says. */
+static void drop_if_empty(char **text) {
+        if (*text && !(*text)[0]) {
+                free(*text);
+                *text = NULL;
+        }
+}
+
+static int inherit(char **text, const char *from) {
+        if (!*text && from && !(*text = strdup(from)))
+                return -ENOMEM;
+        return 0;
+}
+
+static void complete_shutdown(ModelConf *model) {
+        drop_if_empty(&model->shutdown_date);
+        drop_if_empty(&model->replaced_by);
+        model->shutdown = USEC_INFINITY;
+        if (model->shutdown_date)
+                (void) time_parse_day(model->shutdown_date, &model->shutdown);  /* settings_check() says what is wrong */
+}
+
+/* An alias takes no more than its model, and lives no longer. */
+static int complete_alias(ModelConf *alias, const ModelConf *target) {
+        int r;
+
+        alias->images_max = MIN(alias->images_max, target->images_max);
+        alias->prompt_max = MIN(alias->prompt_max, target->prompt_max);
+        r = inherit(&alias->provider, target->provider);
+        if (r >= 0)
+                r = inherit(&alias->provider_model, target->provider_model);
+        /* A date that could not be read stays, to be complained about. */
+        if (r < 0 || alias->shutdown <= target->shutdown || (alias->shutdown_date && alias->shutdown == USEC_INFINITY))
+                return r;
+
+        alias->shutdown = target->shutdown;
+        free(alias->shutdown_date);
+        alias->shutdown_date = strdup(target->shutdown_date);
+        if (!alias->shutdown_date)
+                return -ENOMEM;
+        return inherit(&alias->replaced_by, target->replaced_by);
+}
+
+static int complete_aliases(const Settings *settings) {
+        int r = 0;
+
+        for (size_t i = 0; i < settings->common.models.count && r >= 0; i++) {
+                ModelConf *model = settings->common.models.items[i];
+                const ModelConf *target = settings_model_asked(settings, model);
+
+                if (model->alias_of && target && !target->alias_of)
+                        r = complete_alias(model, target);
+        }
+        return r;
+}
+
 static int complete_models(Settings *settings) {
+        int r;
+
         for (size_t i = 0; i < settings->common.models.count; i++) {
                 ModelConf *model = settings->common.models.items[i];
 
-                if (!model->provider_model && !(model->provider_model = strdup(model->name)))
+                complete_shutdown(model);
+                drop_if_empty(&model->alias_of);
+                if (!model->alias_of && !model->provider_model && !(model->provider_model = strdup(model->name)))
                         return -ENOMEM;
+        }
+        r = complete_aliases(settings);
+        if (r < 0)
+                return r;
+
+        for (size_t i = 0; i < settings->common.models.count; i++) {
+                ModelConf *model = settings->common.models.items[i];
+
                 if (!settings->worker.default_model && settings_model_usable(settings, model) &&
                     !(settings->worker.default_model = strdup(model->name)))
                         return -ENOMEM;

@@ -74,6 +74,12 @@ typedef struct ModelConf {
         bool style;                   /* takes `style` */
         char *owned_by;
         int64_t created;              /* seconds since 1970 */
+        char *alias_of;               /* the model that is asked in its place, or NULL: it has that one's provider, and
+                                       * its images_max and prompt_max at most */
+        char **translated_sizes, **translated_qualities;  /* of an alias: "FROM TO"; see model-terms.h */
+        char *shutdown_date;          /* "2026-12-01", in UTC; NULL: none is known. Of an alias its model's, if earlier */
+        char *replaced_by;            /* what to ask for instead from then on, or NULL */
+        usec_t shutdown;              /* by shutdown_date; USEC_INFINITY: never. No setting of its own */
 } ModelConf;
 
 typedef struct ReceiverConf {
@@ -157,6 +163,9 @@ int settings_document(Buffer *buffer);
 /* By name; NULL when there is none. */
 ProviderConf *settings_find_provider(const Settings *settings, const char *name);
 ModelConf *settings_find_model(const Settings *settings, const char *name);
+
+/* The model that is asked for `model`: that of an alias, else itself. Never NULL in settings that were loaded. */
+const ModelConf *settings_model_asked(const Settings *settings, const ModelConf *model);
 
 /* True when the model's provider is used in this environment. */
 bool settings_model_usable(const Settings *settings, const ModelConf *model);

@@ -74,6 +74,23 @@ static void test_completed_job_has_its_images_as_links(void **state) {
                       "\"provider_request_id\":\"r\",\"cause\":null}]}");
 }
 
+/* In the client's words, and beside them what was made of it. What it left to the alias is not said otherwise. */
+static void test_job_of_an_alias_says_what_was_asked_and_what_was_sent(void **state) {
+        (void) state;
+        assert_object("{\"id\":\"0123\",\"model\":\"new\",\"created_at\":5999999,\"ended_at\":9000000,"
+                      "\"status\":\"completed\",\"response_format\":\"url\",\"images\":[" IMAGE "}],\"attempts\":[],"
+                      "\"request\":{\"prompt\":\"x\",\"n\":1,\"model\":\"new\",\"size\":\"2x2\",\"quality\":\"low\"},"
+                      "\"asked\":{\"model\":\"old\",\"size\":\"1x1\",\"style\":\"vivid\"},"
+                      "\"reply\":{\"size\":\"2x2\",\"quality\":\"low\",\"output_format\":\"png\"}}",
+                      "{\"id\":\"0123\",\"object\":\"job\",\"status\":\"completed\",\"model\":\"old\",\"created_at\":5,"
+                      "\"started_at\":null,\"completed_at\":9,"
+                      "\"request\":{\"prompt\":\"x\",\"n\":1,\"model\":\"old\",\"size\":\"1x1\",\"style\":\"vivid\"},"
+                      "\"sent\":{\"model\":\"new\",\"size\":\"2x2\",\"quality\":\"low\"},"
+                      "\"result\":{\"created\":9,\"data\":[{\"url\":\"http://h/v1/images/" SHA ".png\"}],"
+                      "\"size\":\"1x1\",\"quality\":\"low\",\"output_format\":\"png\"},\"error\":null,"
+                      "\"attempts\":[]}");
+}
+
 static void test_failed_job_has_an_error(void **state) {
         (void) state;
         assert_object(failed,
@@ -163,6 +180,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_queued_job_has_nulls_for_what_is_not_yet),
                 cmocka_unit_test(test_completed_job_has_its_images_as_links),
+                cmocka_unit_test(test_job_of_an_alias_says_what_was_asked_and_what_was_sent),
                 cmocka_unit_test(test_failed_job_has_an_error),
                 cmocka_unit_test(test_outcomes),
                 cmocka_unit_test(test_cancelled_job_is_a_conflict_for_its_client),

@@ -58,9 +58,21 @@ static void test_queued_job(_unused_ void **state) {
         assert_false(json_has(value, "started_at"));
         assert_false(json_has(value, "ended_at"));
         assert_false(json_has(value, "failure"));
+        assert_false(json_has(value, "asked"));
         assert_false(json_has(value, "usage"));
         assert_null(json_get_array(value, "images")->child);
         assert_null(json_get_array(value, "attempts")->child);
+}
+
+static void test_job_of_an_alias(_unused_ void **state) {
+        _cleanup_(job_freep) Job *job = new_job();
+        _cleanup_(json_freep) JsonValue *value = NULL;
+
+        job->asked = strdup("{\"model\":\"old\",\"quality\":\"hd\"}");
+        value = travel(job);
+        assert_string_equal(json_get_string(value, "model"), "m");
+        assert_string_equal(json_get_string(json_get_object(value, "asked"), "model"), "old");
+        assert_string_equal(json_get_string(json_get_object(value, "asked"), "quality"), "hd");
 }
 
 static void test_completed_job(_unused_ void **state) {
@@ -138,6 +150,7 @@ static void test_nothing_is_freed(_unused_ void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_queued_job),
+                cmocka_unit_test(test_job_of_an_alias),
                 cmocka_unit_test(test_completed_job),
                 cmocka_unit_test(test_failed_job),
                 cmocka_unit_test(test_failure_there_and_back),

@@ -1,6 +1,7 @@
 /* What images cost: exact sums, ceilings for what is open, and no price where none is written. */
 #include "conf-folder.h"
 #include "conf/settings.h"
+#include "conf/model-terms.h"
 #include "price-book.h"
 
 #define SHIPPED "etc"
@@ -223,7 +224,8 @@ static void test_as_shipped_every_model_has_a_price(void **state) {
                         for (char **quality = model->qualities; quality && *quality; quality++) {
                                 PricedRequest request = {
                                         .provider = model->provider, .model = model->provider_model,
-                                        .size = *size, .quality = *quality, .n = 1,
+                                        .size = alias_size(model, *size), .n = 1,
+                                        .quality = alias_quality(model, *quality),
                                 };
 
                                 if (text_equal(*quality, "xhigh") || text_equal(*quality, "max"))

@@ -2,6 +2,10 @@
 #include "conf-folder.h"
 
 #include "request-check.h"
+#include "request-translate.h"
+
+/* 2026-12-01 in UTC. */
+#define NOW (INT64_C(1796083200) * USEC_PER_SEC)
 
 static const char configuration[] =
         "providers = (\n"
@@ -14,7 +18,18 @@ static const char configuration[] =
         "    free_sizes = true; edge_multiple = 16; edge_min = 32; edge_max = 256; pixels_min = 2048;\n"
         "    pixels_max = 32768; ratio_max = 4;\n"
         "    formats = [ \"png\", \"webp\" ]; gpt_fields = true; style = true; default_size = \"auto\";\n"
-        "    images_max = 100; takes_response_format = true; } );\n"
+        "    images_max = 100; takes_response_format = true; },\n"
+        "  { name = \"jpeg\"; provider = \"ai\"; sizes = [ \"auto\" ]; formats = [ \"jpeg\" ]; gpt_fields = true; },\n"
+        "  { name = \"old\"; alias_of = \"theirs\"; sizes = [ \"8x8\", \"16x16\" ];\n"
+        "    translated_sizes = [ \"8x8 16x16\" ]; qualities = [ \"standard\", \"hd\" ];\n"
+        "    translated_qualities = [ \"standard low\", \"hd high\" ]; default_quality = \"standard\";\n"
+        "    style = true; answer = \"url\"; prompt_max = 4; images_max = 1; },\n"
+        "  { name = \"theirs\"; provider = \"ai\"; provider_model = \"theirs-1\"; sizes = [ \"auto\", \"16x16\" ];\n"
+        "    qualities = [ \"low\", \"high\" ]; },\n"
+        "  { name = \"gone\"; provider = \"box\"; sizes = [ \"auto\" ]; shutdown_date = \"2026-12-01\";\n"
+        "    replaced_by = \"plain\"; },\n"
+        "  { name = \"lost\"; alias_of = \"gone\"; sizes = [ \"auto\" ]; },\n"
+        "  { name = \"going\"; provider = \"box\"; sizes = [ \"auto\" ]; shutdown_date = \"2026-12-02\"; } );\n"
         "worker = { default_model = \"plain\"; images_per_request_max = 100; };\n";
 
 typedef struct Fixture {
@@ -62,7 +77,7 @@ static const char *check(Fixture *fixture, const char *text) {
         int r;
 
         failure_done(&fixture->failure);
-        r = request_check(fixture->settings, request, &model, &fixture->failure);
+        r = request_check(fixture->settings, request, NOW, &model, &fixture->failure);
         if (r == 0) {
                 assert_non_null(model);
                 return NULL;
@@ -75,6 +90,8 @@ static const char *check(Fixture *fixture, const char *text) {
 
 #define PLAIN(members) "{\"model\": \"plain\", \"prompt\": \"a\"" members "}"
 #define FREE(members) "{\"model\": \"free\", \"prompt\": \"a\"" members "}"
+#define WEBP(members) FREE(", \"output_format\": \"webp\"" members)
+#define JPEG(members) "{\"model\": \"jpeg\", \"prompt\": \"a\", \"output_format\": \"jpeg\"" members "}"
 #define SIZE(size) FREE(", \"size\": \"" size "\"")
 
 static void check_all(Fixture *fixture, const char *const *good, const char *const *bad, const char *param) {
@@ -145,11 +162,22 @@ static void test_what_a_model_does_not_take(void **state) {
                   BAD(PLAIN(", \"moderation\": \"low\""), FREE(", \"moderation\": \"high\"")), "moderation");
         check_all(fixture, GOOD(FREE(", \"output_format\": \"webp\"")),
                   BAD(PLAIN(", \"output_format\": \"png\""), FREE(", \"output_format\": \"jpeg\"")), "output_format");
-        check_all(fixture, GOOD(FREE(", \"output_compression\": 0"), FREE(", \"output_compression\": 100")),
-                  BAD(PLAIN(", \"output_compression\": 50"), FREE(", \"output_compression\": 101"),
-                      FREE(", \"output_compression\": -1")), "output_compression");
+        check_all(fixture, GOOD(WEBP(", \"output_compression\": 0"), WEBP(", \"output_compression\": 100")),
+                  BAD(PLAIN(", \"output_compression\": 50"), WEBP(", \"output_compression\": 101"),
+                      WEBP(", \"output_compression\": -1")), "output_compression");
         check_all(fixture, GOOD(PLAIN(", \"response_format\": \"b64_json\""), PLAIN(", \"response_format\": \"url\"")),
                   BAD(PLAIN(", \"response_format\": \"uri\"")), "response_format");
+}
+
+/* What PNG and JPEG cannot do is refused here, before anybody is asked for it. */
+static void test_fields_that_go_with_a_format(void **state) {
+        check_all(*state, GOOD(FREE(", \"output_compression\": 100"), WEBP(", \"output_compression\": 99"),
+                               JPEG(", \"output_compression\": 99")),
+                  BAD(FREE(", \"output_compression\": 99"),
+                      FREE(", \"output_format\": \"png\", \"output_compression\": 99")), "output_compression");
+        check_all(*state, GOOD(FREE(", \"background\": \"transparent\""), WEBP(", \"background\": \"transparent\""),
+                               JPEG(", \"background\": \"opaque\"")),
+                  BAD(JPEG(", \"background\": \"transparent\"")), "background");
 }
 
 static void test_user(void **state) {
@@ -202,6 +230,106 @@ static void test_answer_is_as_asked_or_as_the_model_has_it(void **state) {
         assert_string_equal(request_response_format(asked, plain), "b64_json");
 }
 
+/* From the first second of the day on, and what to use instead. */
+static void test_model_that_was_shut_down(void **state) {
+        Fixture *fixture = *state;
+
+        check_all(fixture, GOOD("{\"model\": \"going\", \"prompt\": \"a\"}"),
+                  BAD("{\"model\": \"gone\", \"prompt\": \"a\"}"), "model");
+        assert_int_equal(fixture->failure.status, 404);
+        assert_string_equal(fixture->failure.code, "model_not_found");
+        assert_string_equal(fixture->failure.message,
+                            "The model 'gone' was shut down on 2026-12-01. Use 'plain' instead.");
+        assert_string_equal(check(fixture, "{\"model\": \"lost\", \"prompt\": \"a\"}"), "model");
+        assert_string_equal(fixture->failure.message,
+                            "The model 'lost' was shut down on 2026-12-01. Use 'plain' instead.");
+}
+
+static void test_model_without_a_successor(void **state) {
+        Fixture *fixture = *state;
+        _cleanup_(json_freep) JsonValue *request = parse("{\"model\": \"going\", \"prompt\": \"a\"}");
+        const ModelConf *model;
+
+        assert_int_equal(request_check(fixture->settings, request, NOW + USEC_PER_DAY - 1, &model, &fixture->failure),
+                         0);
+        assert_int_equal(request_check(fixture->settings, request, NOW + USEC_PER_DAY, &model, &fixture->failure),
+                         REQUEST_INVALID);
+        assert_string_equal(fixture->failure.message,
+                            "The model 'going' was shut down on 2026-12-02; GET /v1/models lists what can be used.");
+}
+
+#define OLD(members) "{\"model\": \"old\", \"prompt\": \"a\"" members "}"
+
+/* What the model behind it takes is of no matter, nor are its words. */
+static void test_alias_is_judged_in_its_own_terms(void **state) {
+        Fixture *fixture = *state;
+
+        check_all(fixture, GOOD(OLD(""), OLD(", \"size\": \"8x8\""), OLD(", \"quality\": \"hd\""),
+                                OLD(", \"style\": \"natural\"")), BAD(OLD(", \"quality\": \"high\"")), "quality");
+        assert_non_null(strstr(fixture->failure.message, "'standard' or 'hd'"));
+        check_all(fixture, GOOD(OLD(", \"size\": \"16x16\"")), BAD(OLD(", \"size\": \"auto\"")), "size");
+        check_all(fixture, GOOD(OLD(", \"n\": 1")), BAD(OLD(", \"n\": 2")), "n");
+        check_all(fixture, GOOD("{\"model\": \"old\", \"prompt\": \"abcd\"}"),
+                  BAD("{\"model\": \"old\", \"prompt\": \"abcde\"}"), "prompt");
+        assert_non_null(strstr(fixture->failure.message, "for old, got 5"));
+}
+
+/* The request as it is sent, and what was asked, as JSON texts that the caller frees. */
+static void translate(Fixture *fixture, const char *name, const char *text, char **ret_sent, char **ret_asked) {
+        _cleanup_(translation_done) Translation translation = {};
+        _cleanup_(json_freep) JsonValue *request = parse(text);
+
+        assert_int_equal(request_translate(fixture->settings, request, settings_find_model(fixture->settings, name),
+                                           &translation), 0);
+        assert_null(translation.model->alias_of);
+        *ret_sent = json_format(translation.request);
+        *ret_asked = translation.asked ? json_format(translation.asked) : NULL;
+}
+
+static void test_alias_becomes_its_model(void **state) {
+        _cleanup_free_ char *sent = NULL, *asked = NULL;
+
+        translate(*state, "old", OLD(", \"n\": 1, \"size\": \"8x8\", \"quality\": \"hd\", \"style\": \"vivid\", "
+                                     "\"user\": \"u\""), &sent, &asked);
+        assert_string_equal(sent, "{\"prompt\":\"a\",\"n\":1,\"user\":\"u\",\"model\":\"theirs\","
+                                  "\"size\":\"16x16\",\"quality\":\"high\"}");
+        assert_string_equal(asked, "{\"model\":\"old\",\"size\":\"8x8\",\"quality\":\"hd\",\"style\":\"vivid\"}");
+}
+
+/* Its defaults are asked for in its terms, and what has none is left to the model. */
+static void test_alias_gives_its_defaults(void **state) {
+        _cleanup_free_ char *sent = NULL, *asked = NULL;
+
+        translate(*state, "old", OLD(""), &sent, &asked);
+        assert_string_equal(sent, "{\"prompt\":\"a\",\"model\":\"theirs\",\"quality\":\"low\"}");
+        assert_string_equal(asked, "{\"model\":\"old\",\"quality\":\"standard\"}");
+}
+
+static void test_what_is_no_alias_stays_as_it_is(void **state) {
+        _cleanup_free_ char *sent = NULL, *asked = NULL;
+
+        translate(*state, "free", "{\"model\":\"free\",\"prompt\":\"a\",\"style\":\"vivid\"}", &sent, &asked);
+        assert_string_equal(sent, "{\"model\":\"free\",\"prompt\":\"a\",\"style\":\"vivid\"}");
+        assert_null(asked);
+}
+
+/* What the provider hears, and what the client is answered without response_format. */
+static void test_alias_has_the_providers_terms(void **state) {
+        Fixture *fixture = *state;
+        const ModelConf *alias = settings_find_model(fixture->settings, "old");
+        _cleanup_(translation_done) Translation translation = {};
+        _cleanup_(json_freep) JsonValue *request = parse(OLD(", \"size\": \"8x8\""));
+        GenerationRequest generation;
+
+        assert_int_equal(request_translate(fixture->settings, request, alias, &translation), 0);
+        request_to_generation(translation.request, translation.model, &generation);
+        assert_string_equal(generation.model, "theirs-1");
+        assert_int_equal(generation.width, 16);
+        assert_string_equal(generation.quality, "low");
+        assert_null(generation.style);
+        assert_string_equal(request_response_format(request, alias), "url");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -212,9 +340,17 @@ int main(void) {
                 TEST(listed_sizes),
                 TEST(free_sizes),
                 TEST(what_a_model_does_not_take),
+                TEST(fields_that_go_with_a_format),
                 TEST(user),
                 TEST(generation_has_the_providers_terms),
                 TEST(answer_is_as_asked_or_as_the_model_has_it),
+                TEST(model_that_was_shut_down),
+                TEST(model_without_a_successor),
+                TEST(alias_is_judged_in_its_own_terms),
+                TEST(alias_becomes_its_model),
+                TEST(alias_gives_its_defaults),
+                TEST(what_is_no_alias_stays_as_it_is),
+                TEST(alias_has_the_providers_terms),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <syslog.h>
 
 #include "base/file.h"
+#include "conf/model-terms.h"
 #include "conf/settings-tables.h"
 #include "conf/settings.h"
 
@@ -137,7 +138,62 @@ static void test_shipped_files_in_development(void **state) {
         assert_int_equal(model->answer, ANSWER_B64_JSON);
         assert_false(model->takes_response_format);
         assert_int_equal(settings_find_model(settings, "sandbox")->answer, ANSWER_URL);
-        assert_null(settings_find_model(settings, "dall-e-3"));
+}
+
+static void assert_sent(const Settings *settings, const char *alias, const char *asked, const char *expected) {
+        const ModelConf *model = settings_find_model(settings, alias);
+        _cleanup_free_ char *size = strndup(asked, strcspn(asked, " "));
+        _cleanup_free_ char *sent = text_format("%s %s %s", settings_model_asked(settings, model)->name,
+                                                alias_size(model, size), alias_quality(model, strchr(asked, ' ') + 1));
+
+        assert_string_equal(sent, expected);
+}
+
+static void test_shipped_aliases(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_from(*state, SHIPPED);
+        const ModelConf *alias = settings_find_model(settings, "dall-e-3");
+
+        assert_string_equal(alias->provider, "openai");
+        assert_string_equal(alias->provider_model, "gpt-image-2");
+        assert_int_equal(alias->answer, ANSWER_URL);
+        assert_int_equal(alias->images_max, 1);
+        assert_int_equal(alias->prompt_max, 4000);
+        assert_true(alias->style);
+        assert_null(alias->shutdown_date);
+        assert_sent(settings, "dall-e-3", "1024x1024 standard", "gpt-image-2 1024x1024 medium");
+        assert_sent(settings, "dall-e-3", "1792x1024 hd", "gpt-image-2 1792x1024 high");
+        assert_sent(settings, "dall-e-2", "256x256 standard", "gpt-image-2 816x816 low");
+        assert_sent(settings, "dall-e-2", "1024x1024 auto", "gpt-image-2 1024x1024 low");
+}
+
+/* As the manual and models.conf have it for a server that still has the old models. */
+static void test_shipped_aliases_become_models_again(void **state) {
+        _cleanup_free_ char *models = NULL;
+        _cleanup_(settings_freep) Settings *settings = NULL;
+        const ModelConf *model;
+
+        assert_int_equal(file_read(AT_FDCWD, SHIPPED "/models.conf", CONF_FILE_BYTES_MAX, &models, NULL), 0);
+        folder_write(*state, "models.conf", models);
+        settings = load_text(*state,
+                             "providers = ( { name = \"local\"; base_url = \"http://127.0.0.1:1/v1\"; } );\n"
+                             "models = ( { name = \"dall-e-3\"; alias_of = \"\"; provider = \"local\"; "
+                             "translated_qualities = []; takes_response_format = true; },\n"
+                             "{ name = \"gpt-image-1\"; provider = \"local\"; shutdown_date = \"\"; } );");
+        model = settings_find_model(settings, "dall-e-3");
+        assert_string_equal(model->provider, "local");
+        assert_string_equal(model->provider_model, "dall-e-3");
+        assert_ptr_equal(settings_model_asked(settings, model), model);
+        assert_true(settings_find_model(settings, "gpt-image-1")->shutdown == USEC_INFINITY);
+}
+
+static void test_shipped_ends_of_models(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_from(*state, SHIPPED);
+        const ModelConf *gone = settings_find_model(settings, "gpt-image-1");
+
+        assert_int_equal(gone->shutdown, INT64_C(1792713600) * USEC_PER_SEC);
+        assert_string_equal(gone->replaced_by, "gpt-image-2");
+        assert_string_equal(settings_find_model(settings, "gpt-image-1.5")->shutdown_date, "2026-12-01");
+        assert_true(settings_find_model(settings, "gpt-image-2")->shutdown == USEC_INFINITY);
 }
 
 static void test_shipped_files_in_production(void **state) {
@@ -427,6 +483,9 @@ int main(void) {
                 TEST(test_log_levels_in_any_case),
                 TEST(test_debug_wins_over_the_log_level),
                 TEST(test_shipped_files_in_development),
+                TEST(test_shipped_aliases),
+                TEST(test_shipped_aliases_become_models_again),
+                TEST(test_shipped_ends_of_models),
                 TEST(test_shipped_files_in_production),
                 TEST(test_shipped_examples_are_taken),
                 TEST(test_sandbox_in_production_where_it_is_named),

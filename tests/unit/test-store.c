@@ -482,6 +482,48 @@ static void test_new_file_is_brought_to_the_current_version(void **state) {
         assert_int_equal(ask(fixture, "SELECT count(*) FROM job"), 0);
 }
 
+/* What a client asked an alias for stays beside what it became. */
+static void test_what_an_alias_was_asked_for_is_kept(void **state) {
+        Fixture *fixture = *state;
+        Job submitted = {
+                .model = (char *) "theirs",
+                .response_format = (char *) "url",
+                .request = (char *) "{\"prompt\":\"a\",\"model\":\"theirs\"}",
+                .asked = (char *) "{\"model\":\"old\"}",
+                .created_at = 1,
+        };
+        _cleanup_(job_freep) Job *plain = NULL, *job = NULL;
+
+        (void) strcpy(submitted.id, id_of(2));
+        begin(fixture);
+        assert_int_equal(submit(fixture, 1), 0);
+        assert_int_equal(store_submit(fixture->store, &submitted, NULL, NULL), 0);
+        commit(fixture);
+        plain = get(fixture, 1);
+        assert_null(plain->asked);
+        job = get(fixture, 2);
+        assert_string_equal(job->asked, "{\"model\":\"old\"}");
+        assert_string_equal(job->model, "theirs");
+}
+
+/* What a file of the schema's first version has is there afterwards. */
+static void test_file_of_the_first_version_is_brought_on(void **state) {
+        _cleanup_(job_freep) Job *job = NULL;
+        Fixture *fixture = *state;
+        char text[64];
+
+        (void) snprintf(text, sizeof(text), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
+        execute(fixture, text);
+        execute(fixture, store_migrations[0]);
+        execute(fixture, "PRAGMA user_version = 1");
+        execute(fixture, "INSERT INTO job (id, status, model, response_format, request, created_at) VALUES "
+                         "('job_00000000000000000000000000000001', 0, 'm', 'url', '{\"prompt\":\"a\"}', 1)");
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        job = get(fixture, 1);
+        assert_string_equal(job->model, "m");
+        assert_null(job->asked);
+}
+
 /* A crash in the first start: the file says whose it is, and nothing else. */
 static void test_begun_file_is_brought_on(void **state) {
         Fixture *fixture = *state;
@@ -724,7 +766,9 @@ int main(void) {
                 TEST(only_an_ended_job_is_deleted),
                 TEST(image_is_used_until_its_last_job_goes),
                 TEST(list_is_newest_first_in_pages),
+                TEST(what_an_alias_was_asked_for_is_kept),
                 FILE_TEST(new_file_is_brought_to_the_current_version),
+                FILE_TEST(file_of_the_first_version_is_brought_on),
                 FILE_TEST(begun_file_is_brought_on),
                 FILE_TEST(newer_version_is_refused_and_left_alone),
                 FILE_TEST(database_of_others_is_refused_and_left_alone),

@@ -110,6 +110,60 @@ export function testModels(session) {
   });
 }
 
+// What programs written for the old models ask for, and what the provider must hear instead.
+const OLD_REQUESTS = [
+  ['dall-e-3', {}, '1024x1024', { size: '1024x1024', quality: 'medium' }],
+  ['dall-e-3', { size: '1792x1024', quality: 'hd' }, '1792x1024', { size: '1792x1024', quality: 'high' }],
+  ['dall-e-3', { size: '1024x1792', style: 'natural' }, '1024x1792', { size: '1024x1792', quality: 'medium' }],
+  ['dall-e-2', { size: '1024x1024' }, '1024x1024', { size: '1024x1024', quality: 'low' }],
+  ['dall-e-2', { size: '256x256', n: 2 }, '816x816', { size: '816x816', quality: 'low' }],
+];
+
+function testOldRequest(session, [model, members, size, sent], format) {
+  const title = `${model} ${JSON.stringify(members)}, ${format ?? 'no response_format'}`;
+  test(`${title}: goes on as gpt-image-2`, async () => {
+    const prompt = newPrompt('a lighthouse of long ago');
+    const asked = format ? { response_format: format } : {};
+    const reply = await session.client.images.generate({ model, prompt, ...members, ...asked });
+    const n = members.n ?? 1;
+    await checkReply(session, { prompt, size, n, format: format ?? 'url' }, reply);
+    assert.equal(reply.size, members.size ?? '1024x1024');
+    assert.equal(reply.quality, members.quality ?? 'standard');
+
+    const heard = (await session.door('/_bill')).requests.filter(one => one.prompt === prompt);
+    const facts = heard.map(({ model, n, size, quality }) => ({ model, n, size, quality }));
+    assert.deepEqual(facts, [{ model: 'gpt-image-2', n, ...sent }]);
+  });
+}
+
+// Through the aliases as they are shipped.
+export function testOldModels(session) {
+  for (const format of [null, 'b64_json', 'url'])
+    for (const one of OLD_REQUESTS) testOldRequest(session, one, format);
+
+  test('what an old model did not take is refused in its words', async () => {
+    const members = { model: 'dall-e-3', prompt: newPrompt('a lighthouse'), quality: 'high' };
+    const error = await session.client.images.generate(members).then(
+      () => assert.fail('it answered'),
+      thrown => thrown,
+    );
+    assert.ok(error instanceof OpenAI.BadRequestError, error.message);
+    assert.deepEqual([error.code, error.param], ['invalid_value', 'quality']);
+    assert.match(error.message, /'auto', 'standard' or 'hd'/);
+  });
+  test('a model that was shut down names the one to use', async () => {
+    const error = await session.client.images
+      .generate({ model: 'gpt-image-1', prompt: newPrompt('a lighthouse') })
+      .then(
+        () => assert.fail('it answered'),
+        thrown => thrown,
+      );
+    assert.ok(error instanceof OpenAI.NotFoundError, error.message);
+    assert.equal(error.code, 'model_not_found');
+    assert.match(error.message, /was shut down on 2026-10-23\. Use 'gpt-image-2' instead\./);
+  });
+}
+
 export function testUsage(session) {
   test('usage comes through as the provider counted it', async () => {
     const prompt = newPrompt('a lighthouse');

@@ -13,6 +13,7 @@ import {
   testJobs,
   testModels,
   testOddReplies,
+  testOldModels,
   testStatusErrors,
   testUsage,
 } from './client-tests.mjs';
@@ -22,6 +23,7 @@ const session = new Session(settings({ model: 'gpt-image-2', sizes: '1024x1024,1
 testEmptyBill(session);
 testModels(session);
 testGenerations(session, [null, 'b64_json', 'url']);
+testOldModels(session);
 testUsage(session);
 testJobs(session);
 testFailedJob(session);
