@@ -61,6 +61,8 @@ int http_reply_new_error(HttpReply **ret, const ApiError *error) {
                 r = http_reply_new_json(&reply, error->status, body);
         if (r >= 0 && error->status == MHD_HTTP_SERVICE_UNAVAILABLE)
                 r = http_reply_add_header(reply, MHD_HTTP_HEADER_RETRY_AFTER, HTTP_RETRY_AFTER_SECONDS);
+        if (r >= 0 && error->status == MHD_HTTP_UNAUTHORIZED)
+                r = http_reply_add_header(reply, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
         if (r < 0)
                 return r;
 

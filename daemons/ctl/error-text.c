@@ -29,6 +29,10 @@ static const ErrorSentence sentences[] = {
         { "io.atelier.Queue.JobInProgress",
           "job {id} is with its provider and may be paid already: it can't be cancelled; wait for its end" },
 
+        { "io.atelier.Keys.KeyNotFound", "there is no key {id}; see: atelierctl keys list" },
+        { "io.atelier.Keys.StoreUnavailable",
+          "the worker can't change its state ({reason}); see: journalctl -u atelier-worker" },
+
         { "io.atelier.Store.ImageNotFound", "there is no image {sha256}" },
         { "io.atelier.Store.Refused", "the request is refused[ ({code})]: {message}" },
         { "io.atelier.Store.Busy",

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "adoption.h"
+#include "client-keys.h"
 #include "dispatcher.h"
 #include "health.h"
 #include "methods.h"
@@ -25,6 +26,7 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Queue.Resume", ACCESS_ADMIN },
         { "io.atelier.Queue.Release", ACCESS_ADMIN },
         { "io.atelier.Queue.*", ACCESS_API | ACCESS_ADMIN },
+        { "io.atelier.Keys.*", ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Store.DiscardFormer", ACCESS_SCHEDULER | ACCESS_ADMIN },
         { "io.atelier.Store.*", ACCESS_SCHEDULER },
@@ -221,8 +223,12 @@ static void on_committed(size_t writes, void *userdata) {
 
 /* ------------------------------------------------------------------ building */
 
+static const char *state_directory(void) {
+        return getenv("STATE_DIRECTORY") ?: STATE_DIRECTORY_DEFAULT;
+}
+
 static int open_state(Manager *manager, int *ret_fd) {
-        const char *path = getenv("STATE_DIRECTORY") ?: STATE_DIRECTORY_DEFAULT;
+        const char *path = state_directory();
         int r;
 
         r = state_folder_open(&manager->state, path);
@@ -250,6 +256,15 @@ static int open_store(Manager *manager) {
                 return log_error_errno(r, "%s is damaged, or not a database of Atelier", path);
         if (r < 0)
                 return log_error_errno(r, "the database %s can't be opened", path);
+        return 0;
+}
+
+static int open_client_keys(Manager *manager) {
+        int r = client_keys_new(&manager->client_keys, manager, state_directory());
+
+        if (r < 0)
+                return log_error_errno(r, "the secret of the client keys in %s can't be read", state_directory());
+        client_keys_look_for_secret(manager->client_keys);
         return 0;
 }
 
@@ -321,6 +336,8 @@ static int build(Manager *manager) {
         r = open_providers(manager);
         if (r >= 0)
                 r = open_store(manager);
+        if (r >= 0)
+                r = open_client_keys(manager);
         return r < 0 ? r : manager_look_for_paid_history(manager);
 }
 
@@ -375,6 +392,7 @@ Manager *manager_free(Manager *manager) {
         manager->dispatcher = dispatcher_free(manager->dispatcher);
         manager->health = health_free(manager->health);
         manager->queue = queue_free(manager->queue);
+        manager->client_keys = client_keys_free(manager->client_keys);
         manager->watchers = watchers_free(manager->watchers);
         (void) price_book_free(manager->prices);
         manager->providers = provider_table_unref(manager->providers);

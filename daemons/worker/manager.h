@@ -18,6 +18,7 @@ typedef struct Queue Queue;
 typedef struct Health Health;
 typedef struct Snapshot Snapshot;
 typedef struct Adoption Adoption;
+typedef struct ClientKeys ClientKeys;
 
 typedef struct Manager {
         Service *service;
@@ -32,6 +33,7 @@ typedef struct Manager {
         Watchers *watchers;
         Dispatcher *dispatcher;
         Queue *queue;
+        ClientKeys *client_keys;
         Health *health;
         Snapshot *snapshot;        /* NULL: none under way */
         Adoption *adoption;        /* the same */

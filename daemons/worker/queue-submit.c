@@ -30,8 +30,7 @@ static int apply_submission(Write *write, Store *store) {
         r = store_submit(store, request->job);
         if (r == STORE_EXISTS) {
                 /* Submitted again by an api whose worker went away: it is the same job. */
-                request->job = job_free(request->job);
-                return store_get(store, request->id, &request->job);
+                return queue_request_get_job(request, store);
         }
         if (r == 0) {
                 request->inserted = true;
@@ -101,7 +100,8 @@ static bool storage_is_low(Queue *queue) {
         return queue->storage_low;
 }
 
-static int new_job(Job **ret, const char *request_id, const JsonValue *request, const ModelConf *model) {
+static int new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
+                   const ModelConf *model) {
         _cleanup_(job_freep) Job *job = NULL;
 
         job = calloc(1, sizeof(*job));
@@ -114,6 +114,8 @@ static int new_job(Job **ret, const char *request_id, const JsonValue *request, 
         job->response_format = strdup(request_response_format(request, model));
         job->request = json_format(request);
         if (!job->model || !job->response_format || !job->request)
+                return -ENOMEM;
+        if (*caller->key && !(job->key = strdup(caller->key)))
                 return -ENOMEM;
 
         *ret = TAKE_PTR(job);
@@ -174,7 +176,8 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         return r != 0 ? r : check_room(queue, call);
 }
 
-int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request) {
+int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
+                 const JsonValue *request) {
         _cleanup_(job_freep) Job *job = NULL;
         QueueRequest *submission;
         const ModelConf *model;
@@ -191,10 +194,10 @@ int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const 
         if (r != 0)
                 return MIN(r, 0);
 
-        r = new_job(&job, request_id, request, model);
+        r = new_job(&job, caller, request_id, request, model);
         if (r < 0)
                 return r;
-        r = queue_request_new(&submission, queue, call, job->id, apply_submission, on_submitted);
+        r = queue_request_new(&submission, queue, call, caller, job->id, apply_submission, on_submitted);
         if (r < 0)
                 return r;
         submission->write.settle = settle_submission;

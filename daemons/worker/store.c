@@ -17,8 +17,8 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_RELEASE] = "RELEASE operation",
         [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
         [STATEMENT_SUBMIT] =
-                "INSERT INTO job (id, status, model, response_format, request, created_at) "
-                "VALUES (?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO job (id, status, model, response_format, request, created_at, key) "
+                "VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
         [STATEMENT_START_JOB] =
                 "UPDATE job SET status = 1, lease = ?2, started_at = coalesce(started_at, ?3) "
                 "WHERE id = ?1 AND status = 0 AND held = 0 RETURNING sequence",
@@ -41,7 +41,7 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1",
         [STATEMENT_GET] =
                 "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
-                "usage, reply, failure, held FROM job WHERE id = ?1",
+                "usage, reply, failure, held, key FROM job WHERE id = ?1",
         [STATEMENT_GET_STATUS] = "SELECT status FROM job WHERE id = ?1",
         [STATEMENT_GET_ATTEMPTS] =
                 "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause "
@@ -54,8 +54,14 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "ORDER BY sequence LIMIT ?2",
         [STATEMENT_LIST] =
                 "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
-                "usage, reply, failure, held FROM job WHERE (?1 < 0 OR status = ?1) "
+                "usage, reply, failure, held, key FROM job WHERE (?1 < 0 OR status = ?1) "
                 "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2), 9223372036854775807) "
+                "ORDER BY sequence DESC LIMIT ?3",
+        /* Apart from the one above, so that the index of the key's jobs is used. */
+        [STATEMENT_LIST_OF_KEY] =
+                "SELECT id, sequence, status, model, response_format, request, created_at, started_at, ended_at, "
+                "usage, reply, failure, held, key FROM job WHERE key = ?4 AND (?1 < 0 OR status = ?1) "
+                "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2 AND key = ?4), 9223372036854775807) "
                 "ORDER BY sequence DESC LIMIT ?3",
         [STATEMENT_NEXT_ORPHAN] =
                 "SELECT id FROM job WHERE status = 1 AND lease IS NOT ?1 ORDER BY sequence LIMIT 1",
@@ -65,6 +71,23 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_COUNT_HELD] = "SELECT count(*) FROM job WHERE held = 1",
         [STATEMENT_RELEASE_JOB] = "UPDATE job SET held = 0 WHERE id = ?1 AND held = 1",
         [STATEMENT_RELEASE_ALL] = "UPDATE job SET held = 0 WHERE held = 1",
+        [STATEMENT_ADD_KEY] =
+                "INSERT INTO client_key (id, name, hash, created_at, revoked_at, daily_budget, monthly_budget) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [STATEMENT_MERGE_KEY] =
+                "INSERT INTO client_key (id, name, hash, created_at, revoked_at, daily_budget, monthly_budget) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+                "ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(revoked_at, excluded.revoked_at)",
+        [STATEMENT_REVOKE_KEY] = "UPDATE client_key SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1",
+        [STATEMENT_DELETE_KEY] = "DELETE FROM client_key WHERE id = ?1",
+        [STATEMENT_GET_KEY] =
+                "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
+                "WHERE id = ?1",
+        [STATEMENT_LIST_KEYS] =
+                "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
+                "WHERE sequence > coalesce((SELECT sequence FROM client_key WHERE id = ?1), 0) "
+                "ORDER BY sequence LIMIT ?2",
+        [STATEMENT_HAS_KEYS] = "SELECT EXISTS (SELECT 1 FROM client_key)",
 };
 
 int store_error(const Store *store, int result) {
