@@ -4,6 +4,6 @@
 
 #define BEARER_TOKEN_BYTES_MAX 512
 
-/* What follows "Bearer" (in any case) in the field, which may be NULL. NULL: no token was shown. "": one that can't be a
- * key of ours, since it is longer than BEARER_TOKEN_BYTES_MAX or has other than visible ASCII characters in it. */
+/* What follows "Bearer" (in any case) in the field, which may be NULL. NULL: no token was shown. "": one that can't be
+ * a key of ours, since it is longer than BEARER_TOKEN_BYTES_MAX or has other than visible ASCII characters in it. */
 const char *bearer_token(const char *field);

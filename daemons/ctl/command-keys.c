@@ -180,8 +180,8 @@ int ctl_keys(Ctl *ctl, int argc, char *argv[]) {
         };
         static const CommandGroup group = {
                 .name = "keys",
-                .summary = "Once there is a key, clients that are neither root nor of group atelier on the Unix socket\n"
-                           "must show one: Authorization: Bearer atl_...\n",
+                .summary = "Once there is a key, clients that are neither root nor of group atelier on the Unix\n"
+                           "socket must show one: Authorization: Bearer atl_...\n",
                 .commands = commands,
         };
 

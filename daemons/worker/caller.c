@@ -10,8 +10,8 @@
 
 static const Failure not_trusted = FAILURE(
         403, "invalid_request_error", "caller_not_trusted",
-        "A provider that costs money is configured: only root and members of group atelier may ask, on the Unix socket. "
-        "Make a key with atelierctl keys create, or set trust_loopback = true to serve every local client.");
+        "A provider that costs money is configured: only root and members of group atelier may ask, on the Unix "
+        "socket. Make a key with atelierctl keys create, or set trust_loopback = true to serve every local client.");
 
 static const Failure key_missing = FAILURE(
         401, "invalid_request_error", "invalid_api_key",
@@ -22,7 +22,8 @@ static const Failure key_refused = FAILURE(
         "Incorrect API key provided. Keys of this server begin with " CLIENT_KEY_PREFIX "; its operator makes them.");
 
 static const Failure store_unavailable = FAILURE(
-        503, "server_error", "storage_unavailable", "The job store is not available; keys can't be checked. Try again later.");
+        503, "server_error", "storage_unavailable",
+        "The job store is not available; keys can't be checked. Try again later.");
 
 /* As it was before there were keys. */
 static const Failure *judge_by_origin(const Manager *manager, bool member, CallerPurpose purpose) {

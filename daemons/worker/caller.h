@@ -4,8 +4,9 @@
  * counts for nothing: once money can be spent, only root and group atelier on the Unix socket (members) are served,
  * unless trust_loopback says otherwise.
  *
- * Once there is a key, whoever is no member shows one. A member may go without, and see everything; what it sends along
- * counts only if it looks like a key of ours. Who has shown a key is known by it and sees that key's jobs alone. */
+ * Once there is a key, whoever is no member shows one. A member may go without, and see everything; what it sends
+ * along counts only if it looks like a key of ours. Who has shown a key is known by it and sees that key's jobs
+ * alone. */
 #pragma once
 
 #include "client-key.h"

@@ -4,11 +4,11 @@
  *         id               secret (160 bits)                       check
  *
  * All digits are hexadecimal and lower-case; the length is fixed. The id is no secret: it names the key in lists, jobs
- * and the journal. The check is the beginning of the SHA-256 of all that stands before it: who scans for leaked keys can
- * tell one from a chance likeness, and a mistyped key is refused without a look at the database.
+ * and the journal. The check is the beginning of the SHA-256 of all that stands before it: who scans for leaked keys
+ * can tell one from a chance likeness, and a mistyped key is refused without a look at the database.
  *
- * What is stored of the secret is HMAC-SHA-256 over id, "_" and secret, under a secret of the server that does not lie in
- * the database: a stolen database alone lets nobody try guesses, and a hash that is copied to another id is worth
+ * What is stored of the secret is HMAC-SHA-256 over id, "_" and secret, under a secret of the server that does not lie
+ * in the database: a stolen database alone lets nobody try guesses, and a hash that is copied to another id is worth
  * nothing. */
 #pragma once
 

@@ -63,8 +63,8 @@ void client_keys_look_for_secret(const ClientKeys *keys) {
         bool any;
 
         if (!keys->has_secret && store && store_has_keys(store, &any) >= 0 && any)
-                log_warning("the file " SECRET_FILE " is not in the state's folder: every client key is refused; bring "
-                            "the file back, or make new keys with: atelierctl keys create");
+                log_warning("the file " SECRET_FILE " is not in the state's folder: every client key is refused; "
+                            "bring the file back, or make new keys with: atelierctl keys create");
 }
 
 int client_keys_new(ClientKeys **ret, Manager *manager, const char *state_path) {
@@ -79,7 +79,8 @@ int client_keys_new(ClientKeys **ret, Manager *manager, const char *state_path) 
                 return -errno;
         r = read_secret(keys);
         if (r < 0)
-                return r;
+                return log_error_errno(r, "the client keys' secret %s/" SECRET_FILE " can't be read", state_path);
+        client_keys_look_for_secret(keys);
 
         *ret = TAKE_PTR(keys);
         return 0;
@@ -106,8 +107,7 @@ int client_keys_required(const ClientKeys *keys, bool *ret) {
         return store ? store_has_keys(store, ret) : -EIO;
 }
 
-/* What an unknown key is compared with: the way is the same, and this is the hash of nothing. Without the server's secret
- * none is right. */
+/* What an unknown key is compared with is the hash of nothing: the way is the same. */
 int client_keys_check(const ClientKeys *keys, const char *token, char id[static CLIENT_KEY_ID_MAX]) {
         ClientKey key = {};
         uint8_t hash[SHA256_BYTES];
@@ -251,8 +251,8 @@ static void answer(KeyRequest *request, int result) {
 
 static void finish(KeyRequest *request, int result, const char *what) {
         if (result == 0)
-                (void) log_record(LOG_NOTICE, 0, LOG_FIELDS({ "ATELIER_KEY", request->key.id }), "client key %s %s (%s)",
-                                  request->key.id, what, request->key.name);
+                (void) log_record(LOG_NOTICE, 0, LOG_FIELDS({ "ATELIER_KEY", request->key.id }),
+                                  "client key %s %s (%s)", request->key.id, what, request->key.name);
         else if (result < 0 && result != -ECANCELED)
                 (void) log_error_errno(result, "a client key can't be written");
         answer(request, result);

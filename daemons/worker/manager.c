@@ -259,15 +259,6 @@ static int open_store(Manager *manager) {
         return 0;
 }
 
-static int open_client_keys(Manager *manager) {
-        int r = client_keys_new(&manager->client_keys, manager, state_directory());
-
-        if (r < 0)
-                return log_error_errno(r, "the secret of the client keys in %s can't be read", state_directory());
-        client_keys_look_for_secret(manager->client_keys);
-        return 0;
-}
-
 static int open_metrics(Manager *manager) {
         const char *folder = getenv("RUNTIME_DIRECTORY");
         _cleanup_free_ char *path = folder ? text_format("%s/metrics", folder) : NULL;
@@ -337,7 +328,7 @@ static int build(Manager *manager) {
         if (r >= 0)
                 r = open_store(manager);
         if (r >= 0)
-                r = open_client_keys(manager);
+                r = client_keys_new(&manager->client_keys, manager, state_directory());
         return r < 0 ? r : manager_look_for_paid_history(manager);
 }
 

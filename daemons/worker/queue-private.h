@@ -26,8 +26,9 @@ struct Queue {
         bool storage_low;
 };
 
-/* A request that answers `call`; it is told when the client goes. `id` NULL: none; `caller` NULL: whoever it is, sees all. queue_request_init() is for one
- * that begins a larger struct, which it frees as a whole. It reads: one that writes sets write.settle as well. */
+/* A request that answers `call`; it is told when the client goes. `id` NULL: none; `caller` NULL: whoever it is, sees
+ * all. queue_request_init() is for one that begins a larger struct, which it frees as a whole. It reads: one that
+ * writes sets write.settle as well. */
 void queue_request_init(QueueRequest *request, Queue *queue, VarlinkCall *call, const Caller *caller, const char *id,
                         int (*apply)(Write *, Store *), void (*done)(Write *, int));
 int queue_request_new(QueueRequest **ret, Queue *queue, VarlinkCall *call, const Caller *caller, const char *id,

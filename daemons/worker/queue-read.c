@@ -114,7 +114,8 @@ static void on_listed(Write *write, int result) {
         free(jobs);
 }
 
-int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after, size_t limit) {
+int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after,
+               size_t limit) {
         ListRequest *list = calloc(1, sizeof(*list));
 
         if (!list)

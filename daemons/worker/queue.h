@@ -13,7 +13,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
 int queue_quote(Queue *queue, VarlinkCall *call, const JsonValue *request);
 int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
 int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
-int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after, size_t limit);
+int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after,
+               size_t limit);
 /* Lets held jobs go on: those named, or all (`ids` NULL). */
 int queue_release(Queue *queue, VarlinkCall *call, const JsonValue *ids);
 int queue_cancel(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool remove);

@@ -67,8 +67,8 @@ typedef struct WaitingJob {
 } WaitingJob;
 int store_list_waiting(Store *store, int64_t after, WaitingJob *jobs, size_t limit);
 
-/* Newest first; status JOB_STATUS_INVALID = any; after NULL = from the newest; key NULL = of whomever, else only jobs of
- * this key. Each job in full. */
+/* Newest first; status JOB_STATUS_INVALID = any; after NULL = from the newest; key NULL = of whomever, else only jobs
+ * of this key. Each job in full. */
 int store_list(Store *store, const char *key, JobStatus status, const char *after, size_t limit, Job ***ret,
                size_t *ret_count);
 

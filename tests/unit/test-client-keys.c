@@ -1,7 +1,7 @@
 /* Keys of clients, on a whole worker: who must show one, who is refused, and who sees what. */
 #include "state-fixture.h"
 
-#include "client-key.h"
+#include "client-keys.h"
 
 #define CREATE "io.atelier.Keys.Create"
 #define LIST "io.atelier.Keys.List"
@@ -48,8 +48,12 @@ static MadeKey make_key(WorkerFixture *fixture) {
         return key;
 }
 
-static void revoke_key(WorkerFixture *fixture, const MadeKey *key) {
-        assert_string_equal(call_keys(fixture, REVOKE, with_string("id", key->id))->error, "");
+/* Since when it is. */
+static int64_t revoke_key(WorkerFixture *fixture, const MadeKey *key) {
+        TestCall *call = call_keys(fixture, REVOKE, with_string("id", key->id));
+
+        assert_string_equal(call->error, "");
+        return json_get_integer(json_get_object(call->reply, "key"), "revoked_at", 0);
 }
 
 /* `token` NULL: none is sent along. */
@@ -139,6 +143,7 @@ static void test_every_method_for_clients_asks_for_the_key(void **state) {
         static const char *const methods[] = { "Get", "Watch", "Cancel" };
         WorkerFixture *fixture = *state;
         JsonValue *image = with_string("format", "png");
+        TestCall *call;
 
         (void) make_key(fixture);
         for (size_t i = 0; i < ELEMENTS(methods); i++) {
@@ -148,8 +153,8 @@ static void test_every_method_for_clients_asks_for_the_key(void **state) {
                                     REFUSED);
         }
         assert_string_equal(submit_as(fixture, "loopback", NULL, 1)->error, REFUSED);
-        assert_string_equal(call_as(fixture, "loopback", NULL, "io.atelier.Queue.ListModels", json_new_object())->error,
-                            REFUSED);
+        call = call_as(fixture, "loopback", NULL, "io.atelier.Queue.ListModels", json_new_object());
+        assert_string_equal(call->error, REFUSED);
         assert_int_equal(json_add(image, "sha256", cJSON_CreateString("")), 0);
         assert_string_equal(call_as(fixture, "loopback", NULL, "io.atelier.Store.Open", image)->error,
                             "io.atelier.Store.Refused");
@@ -187,18 +192,12 @@ static void test_revocation_acts_at_once_and_leaves_the_door_shut(void **state) 
         int64_t revoked_at;
 
         check_served(fixture, "loopback", key.token);
-        revoke_key(fixture, &key);
+        revoked_at = revoke_key(fixture, &key);
+        assert_true(revoked_at > 0);
         check_refused(fixture, "loopback", key.token);
         check_refused(fixture, "member", key.token);
         check_refused(fixture, "loopback", NULL);
-
-        revoked_at = json_get_integer(json_get_object(call_keys(fixture, REVOKE, with_string("id", key.id))->reply,
-                                                      "key"), "revoked_at", 0);
-        assert_true(revoked_at > 0);
-        revoke_key(fixture, &key);
-        assert_int_equal(json_get_integer(json_get_object(
-                                 call_keys(fixture, REVOKE, with_string("id", key.id))->reply, "key"), "revoked_at", 0),
-                         revoked_at);
+        assert_int_equal(revoke_key(fixture, &key), revoked_at);
 }
 
 static void test_keys_outlive_the_worker(void **state) {
@@ -229,6 +228,43 @@ static void test_without_the_servers_secret_every_key_is_refused(void **state) {
         fresh = make_key(fixture);
         check_served(fixture, "loopback", fresh.token);
         check_refused(fixture, "loopback", key.token);
+}
+
+/* Where there is no secret yet, a row made under zeros, as a forged archive could bring it, opens nothing. */
+static void test_hash_under_no_secret_is_worth_nothing(void **state) {
+        static const uint8_t zeros[CLIENT_KEY_SERVER_SECRET_BYTES];
+        WorkerFixture *fixture = *state;
+        Store *store = commit_group_store(fixture->manager->group);
+        ClientKey key = { .name = "forged", .created_at = 1 };
+        char token[CLIENT_KEY_TOKEN_MAX];
+
+        assert_int_equal(client_key_mint(token), 0);
+        assert_true(client_key_parse(token, key.id));
+        assert_int_equal(client_key_hash(token, zeros, key.hash), 0);
+        assert_int_equal(store_group_begin(store), 0);
+        assert_int_equal(store_add_key(store, &key), 0);
+        assert_int_equal(store_group_commit(store), 0);
+        check_refused(fixture, "loopback", token);
+}
+
+/* Cut short, or longer: nothing is made of it, and nothing is written over it. */
+static void test_servers_secret_of_another_size_is_an_error(void **state) {
+        static const size_t sizes[] = { 0, CLIENT_KEY_SERVER_SECRET_BYTES - 1, CLIENT_KEY_SERVER_SECRET_BYTES + 1 };
+        static const char bytes[CLIENT_KEY_SERVER_SECRET_BYTES + 1];
+        WorkerFixture *fixture = *state;
+        _cleanup_free_ char *path = text_format("%s/client-key-secret", fixture->state);
+        ClientKeys *keys = NULL;
+        struct stat st;
+
+        for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+                _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+                assert_int_equal(fd_write_all(fd, bytes, sizes[i]), 0);
+                assert_int_equal(client_keys_new(&keys, fixture->manager, fixture->state), -EBADMSG);
+                assert_null(keys);
+                assert_int_equal(stat(path, &st), 0);
+                assert_int_equal(st.st_size, sizes[i]);
+        }
 }
 
 static bool file_contains(const char *path, const char *text) {
@@ -431,7 +467,7 @@ static void test_restore_brings_back_no_revoked_key(void **state) {
         MadeKey kept = make_key(fixture), revoked = make_key(fixture), later;
         Taken *taken = take_snapshot(fixture);
 
-        revoke_key(fixture, &revoked);
+        (void) revoke_key(fixture, &revoked);
         later = make_key(fixture);
         restore(fixture, taken);
         check_served(fixture, "loopback", kept.token);
@@ -484,6 +520,8 @@ int main(void) {
                 TEST(revocation_acts_at_once_and_leaves_the_door_shut),
                 TEST(keys_outlive_the_worker),
                 TEST(without_the_servers_secret_every_key_is_refused),
+                TEST(hash_under_no_secret_is_worth_nothing),
+                TEST(servers_secret_of_another_size_is_an_error),
                 TEST(database_has_the_id_and_not_the_secret),
                 TEST(job_has_the_key_that_it_was_asked_with),
                 TEST(key_sees_only_its_own_jobs),
