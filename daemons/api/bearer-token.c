@@ -15,11 +15,12 @@ static size_t visible_length(const char *text) {
 }
 
 const char *bearer_token(const char *field) {
-        const char *token = field ? field + strlen(SCHEME) : NULL;
+        const char *token;
         size_t length;
 
-        if (!field || strncasecmp(field, SCHEME, strlen(SCHEME)) != 0 || *token != ' ')
+        if (!field || strncasecmp(field, SCHEME " ", strlen(SCHEME " ")) != 0)
                 return NULL;
+        token = field + strlen(SCHEME);
         token += strspn(token, " ");
         if (!*token)
                 return NULL;

@@ -31,7 +31,7 @@ static const ErrorSentence sentences[] = {
 
         { "io.atelier.Keys.KeyNotFound", "there is no key {id}; see: atelierctl keys list" },
         { "io.atelier.Keys.StoreUnavailable",
-          "the worker can't change its state ({reason}); see: journalctl -u atelier-worker" },
+          "the worker's state can't be used: {reason}; see: journalctl -u atelier-worker" },
 
         { "io.atelier.Store.ImageNotFound", "there is no image {sha256}" },
         { "io.atelier.Store.Refused", "the request is refused[ ({code})]: {message}" },

@@ -230,7 +230,7 @@ static int reply_not_found(VarlinkCall *call, const char *id) {
 static int reply_unavailable(VarlinkCall *call, int error) {
         JsonValue *parameters = json_new_object();
 
-        (void) json_add_string(parameters, "reason", error == -ENOSPC ? "the disk is full" : "the database is closed");
+        (void) json_add_string(parameters, "reason", error == -ENOSPC ? "the disk is full" : "it can't be read or written");
         return varlink_call_error(call, "io.atelier.Keys.StoreUnavailable", parameters);
 }
 
