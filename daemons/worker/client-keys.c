@@ -13,10 +13,13 @@
 #define SECRET_FILE "client-key-secret"
 #define SECRET_MODE 0600
 #define LIST_KEYS_MAX 100
+#define REFUSAL_LOG_INTERVAL_USEC (10 * USEC_PER_SEC)
 
 struct ClientKeys {
         Manager *manager;
         int folder_fd;
+        usec_t refusal_logged_at;
+        uint64_t refusals;        /* since then */
         bool has_secret;
         uint8_t secret[CLIENT_KEY_SERVER_SECRET_BYTES];
 };
@@ -107,15 +110,31 @@ int client_keys_required(const ClientKeys *keys, bool *ret) {
         return store ? store_has_keys(store, ret) : -EIO;
 }
 
+/* The client is not told why; the operator is. Clients can bring this about as often as they like. */
+static int refuse(ClientKeys *keys, const char *id, const char *why) {
+        usec_t now = time_now_monotonic();
+
+        keys->refusals++;
+        if (keys->refusal_logged_at > 0 && now < keys->refusal_logged_at + REFUSAL_LOG_INTERVAL_USEC)
+                return CLIENT_KEY_REFUSED;
+        (void) log_record(LOG_NOTICE, 0, LOG_FIELDS({ "ATELIER_KEY", id }),
+                          "requests refused for their key since the last such record: %llu, the newest for a key "
+                          "that is %s",
+                          (unsigned long long) keys->refusals, why);
+        keys->refusal_logged_at = now;
+        keys->refusals = 0;
+        return CLIENT_KEY_REFUSED;
+}
+
 /* What an unknown key is compared with is the hash of nothing: the way is the same. */
-int client_keys_check(const ClientKeys *keys, const char *token, char id[static CLIENT_KEY_ID_MAX]) {
+int client_keys_check(ClientKeys *keys, const char *token, char id[static CLIENT_KEY_ID_MAX]) {
         ClientKey key = {};
         uint8_t hash[SHA256_BYTES];
         bool equal;
         int known, r;
 
         if (!client_key_parse(token, id))
-                return CLIENT_KEY_REFUSED;
+                return refuse(keys, NULL, "none of ours");
         known = store_of(keys) ? store_get_key(store_of(keys), id, &key) : -EIO;
         if (known < 0)
                 return known;
@@ -125,7 +144,9 @@ int client_keys_check(const ClientKeys *keys, const char *token, char id[static 
 
         equal = memory_equal_constant_time(hash, key.hash, sizeof(hash));
         explicit_bzero(hash, sizeof(hash));
-        return equal && known == 0 && key.revoked_at == 0 && keys->has_secret ? 0 : CLIENT_KEY_REFUSED;
+        if (!equal || known != 0 || !keys->has_secret)
+                return refuse(keys, known == 0 ? id : NULL, known == 0 ? "wrong" : "unknown");
+        return key.revoked_at > 0 ? refuse(keys, id, "revoked") : 0;
 }
 
 /* ------------------------------------------------------------------ restoring */
@@ -230,7 +251,8 @@ static int reply_not_found(VarlinkCall *call, const char *id) {
 static int reply_unavailable(VarlinkCall *call, int error) {
         JsonValue *parameters = json_new_object();
 
-        (void) json_add_string(parameters, "reason", error == -ENOSPC ? "the disk is full" : "it can't be read or written");
+        (void) json_add_string(parameters, "reason",
+                               error == -ENOSPC ? "the disk is full" : "it can't be read or written");
         return varlink_call_error(call, "io.atelier.Keys.StoreUnavailable", parameters);
 }
 

@@ -31,7 +31,7 @@ int client_keys_required(const ClientKeys *keys, bool *ret);
 
 /* The id of the key that the token is. CLIENT_KEY_REFUSED; -EIO while the store is closed. A hash is made and compared
  * in constant time whether there is such a key or not. */
-int client_keys_check(const ClientKeys *keys, const char *token, char id[static CLIENT_KEY_ID_MAX]);
+int client_keys_check(ClientKeys *keys, const char *token, char id[static CLIENT_KEY_ID_MAX]);
 
 /* A state is to take the place of the one in use: its database (closed, a single file) gets the keys and revocations
  * made since it was backed up. */

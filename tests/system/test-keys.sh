@@ -68,6 +68,7 @@ test_bad_keys_are_refused_alike() {
     atelierctl keys revoke "$KEY_ID"
     assert_refused_alike "$KEY"
     assert_eq 1 "$(sort --unique "$SCRATCH/messages" | wc -l)"
+    assert_eq 7 "$(wc -l <"$SCRATCH/messages")"
     request --header "$(bearer "$other")" "$ATELIER/v1/models"
     assert_eq 200 "$STATUS"
 }
@@ -84,6 +85,23 @@ test_required_always_before_there_is_one() {
     assert_error 401 invalid_api_key
     make_key first
     draw 'with the first' --header "$(bearer "$KEY")"
+}
+
+refusals() {
+    journal --unit=atelier-worker --output=cat | grep 'refused for their key' || [[ $? == 1 ]]
+}
+
+test_journal_says_why_and_is_not_filled_by_guesses() {
+    local i
+    make_key client
+    atelierctl keys revoke "$KEY_ID"
+    for ((i = 0; i < 20; i++)); do
+        request --header "$(bearer "$KEY")" "$ATELIER/v1/models"
+        assert_error 401 invalid_api_key
+    done
+    assert_match ': 1, the newest for a key that is revoked$' "$(refusals | head -n 1)"
+    # One in ten seconds, and this took less than a minute.
+    (($(refusals | wc -l) < 7))
 }
 
 # over_unix_socket GROUPS-OPTION [CURL-OPTION...]: what nobody gets there with these groups.
@@ -142,13 +160,13 @@ test_journal_lists_what_a_key_did() {
 
 test_list_shows_names_budgets_and_revocations() {
     local list
-    atelierctl keys create 'the web shop' --daily-budget=2.50 --monthly-budget='$40' >"$SCRATCH/key" 2>"$SCRATCH/said"
+    atelierctl keys create 'the web shop' --daily-budget=2.50 --monthly-budget="\$40" >"$SCRATCH/key" 2>"$SCRATCH/said"
     assert_eq 1 "$(wc -l <"$SCRATCH/key")"
     assert_fails grep --quiet "$(cat "$SCRATCH/key")" "$SCRATCH/said"
     make_key plain
     atelierctl keys revoke "$KEY_ID"
     list=$(atelierctl keys list)
-    assert_match 'the web shop .*\$2\.50 +\$40\.00' "$list"
+    assert_match 'the web shop .*[$]2\.50 +[$]40\.00' "$list"
     assert_match "$KEY_ID  plain .*Z  .*Z  " "$list"
     assert_eq 2 "$(atelierctl --json keys list | node --print 'JSON.parse(require("fs").readFileSync(0)).length')"
     assert_match '"token":"atl_' "$(atelierctl --json keys create third)"
