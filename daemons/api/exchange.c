@@ -3,11 +3,9 @@
 #include <errno.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "base/time.h"
+#include "bearer-token.h"
 #include "worker-error.h"
-
-#define TOKEN_BYTES_MAX 512 /* a longer one is no key of ours and is not passed on */
 
 typedef struct Exchange {
         ApiManager *manager;
@@ -32,20 +30,14 @@ static void cancel(void *work) {
         (void) exchange_free(work);
 }
 
-static const char *bearer_token(const HttpRequest *request) {
-        const char *field = http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
-        const char *token = field ? text_after(field, "Bearer ") : NULL;
-
-        return text_empty(token) || strnlen(token, TOKEN_BYTES_MAX + 1) > TOKEN_BYTES_MAX ? NULL : token;
-}
-
 static int add_caller(JsonValue *parameters, const HttpRequest *request) {
+        const char *token = bearer_token(http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION));
         _cleanup_(json_freep) JsonValue *caller = json_new_object();
         int r;
 
         r = json_add_string(caller, "origin", http_request_origin(request) == CLIENT_MEMBER ? "member" : "loopback");
         if (r >= 0)
-                r = json_add_string(caller, "token", bearer_token(request));
+                r = json_add_string(caller, "token", token);
         return r < 0 ? r : json_add(parameters, "caller", TAKE_PTR(caller));
 }
 

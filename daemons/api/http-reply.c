@@ -65,6 +65,8 @@ int http_reply_new_error(HttpReply **ret, const ApiError *error) {
         /* Money that is gone does not come back by asking again. */
         if (r >= 0 && text_equal(error->type, ERROR_TYPE_QUOTA))
                 r = http_reply_add_header(reply, "x-should-retry", "false");
+        if (r >= 0 && error->status == MHD_HTTP_UNAUTHORIZED)
+                r = http_reply_add_header(reply, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
         if (r < 0)
                 return r;
 

@@ -130,6 +130,7 @@ void job_print(const JsonValue *job) {
 
         printf("%s\n", id ?: "");
         print_member("status", job_state(job));
+        print_member("key", json_get_string(job, "key"));
         print_member("model", json_get_string(job, "model"));
         print_asked(json_get_object(job, "asked"));
         print_time(job, "created", "created_at");

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "client-keys.h"
 #include "dispatcher.h"
 #include "spending.h"
 #include "store-ledger.h"
@@ -189,6 +190,14 @@ static void take_over(Adoption *adoption) {
                 (void) log_error_errno(r, "the restored queue can't be read; restart the worker");
         adoption->totals.held = dispatcher_held(manager->dispatcher);
         (void) manager_look_for_paid_history(manager);
+        client_keys_look_for_secret(manager->client_keys);
+}
+
+/* A key that was revoked since the backup must not come back, nor the time before there were any. */
+static int carry_keys(const Manager *manager) {
+        _cleanup_free_ char *path = text_format("%s/" DATABASE_NAME, state_folder_next(manager->state));
+
+        return path ? client_keys_carry(manager->client_keys, path) : -ENOMEM;
 }
 
 static void exchange(Adoption *adoption) {
@@ -197,6 +206,8 @@ static void exchange(Adoption *adoption) {
 
         (void) sd_event_source_set_enabled(adoption->park_timer, SD_EVENT_OFF);
         r = carry_over_spending(manager);
+        if (r >= 0)
+                r = carry_keys(manager);
         if (r >= 0)
                 r = commit_group_replace(manager->group, replace_state, put_back_state, manager);
         if (r >= 0)

@@ -84,7 +84,8 @@ static void log_end(AttemptRun *run) {
                 why = text_format(": %s", attempt->cause);
 
         (void) log_record(job->status == JOB_COMPLETED ? LOG_INFO : LOG_WARNING, 0,
-                          LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_MODEL", job->model },
+                          LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_KEY", job->key },
+                                     { "ATELIER_MODEL", job->model },
                                      { "ATELIER_PROVIDER", attempt->provider },
                                      { "ATELIER_PROVIDER_REQUEST", attempt->provider_request_id }),
                           "Job %s: attempt %lld at %s %s%s", job->id, (long long) attempt->number,

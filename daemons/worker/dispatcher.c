@@ -363,7 +363,8 @@ static int settle_orphan(Dispatcher *dispatcher, Store *store, Job *job) {
         }
 
         (void) log_record(LOG_WARNING, 0,
-                          LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_MODEL", job->model }),
+                          LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_KEY", job->key },
+                                     { "ATELIER_MODEL", job->model }),
                           "Job %s was in progress when the worker ended; %s", job->id,
                           job->held ? "it may have been charged and is held"
                           : again ? "it is tried again" : "it may have been charged and is not tried again");

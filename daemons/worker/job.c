@@ -103,8 +103,8 @@ Job *job_free(Job *job) {
         failure_done(&job->failure);
         (void) json_free(job->usage);
         (void) json_free(job->reply);
-        free(job->model);
         free(job->key);
+        free(job->model);
         free(job->response_format);
         free(job->request);
         free(job->asked);
@@ -211,6 +211,8 @@ JsonValue *job_to_json(const Job *job) {
                 r = json_add_string(value, "status", job_status_name(job->status));
         if (r >= 0)
                 r = json_add_string(value, "model", job->model);
+        if (r >= 0)
+                r = json_add_string(value, "key", job->key);
         if (r >= 0 && job->held)
                 r = json_add_bool(value, "held", true);
         if (r >= 0)

@@ -86,8 +86,8 @@ typedef struct Job {
         int64_t sequence;            /* order of acceptance; 0: not stored */
         JobStatus status;
         bool held;                   /* waits for Queue.Release */
+        char *key;                   /* id of the client's key that it was asked with, or NULL */
         char *model;
-        char *key;                   /* id of the client key that it was asked with; NULL: none */
         char *response_format;       /* "url" or "b64_json" */
         char *request;               /* the ImageRequest as JSON text, in the terms of `model`, which is no alias */
         char *asked;                 /* of an alias: the Asked as JSON text, else NULL */

@@ -5,9 +5,9 @@
 
 #include "base/calendar.h"
 #include "base/text.h"
+#include "caller.h"
 #include "interfaces/interfaces.h"
 #include "ledger-check.h"
-#include "methods.h"
 #include "spending.h"
 
 #define DAY_MIN 19700101
@@ -16,6 +16,12 @@
 
 static int refuse_store(VarlinkCall *call) {
         return varlink_call_error(call, "io.atelier.Ledger.StoreUnavailable", NULL);
+}
+
+static int refuse_caller(VarlinkCall *call, const Failure *failure) {
+        JsonValue *parameters = failure_to_json(failure);
+
+        return parameters ? varlink_call_error(call, "io.atelier.Ledger.Refused", parameters) : -ENOMEM;
 }
 
 static JsonValue *amounts_to_json(const LedgerAmounts *amounts) {
@@ -34,11 +40,12 @@ static JsonValue *amounts_to_json(const LedgerAmounts *amounts) {
 
 /* ------------------------------------------------------------------ usage */
 
-static int add_total(JsonValue *reply, const char *name, Store *store, int period) {
+/* Of all, or of what `key` has asked for. */
+static int add_total(JsonValue *reply, const char *name, Store *store, int period, const char *key) {
         LedgerAmounts amounts;
         int r;
 
-        r = store_ledger_total(store, BUDGET_ALL, period, "", &amounts);
+        r = store_ledger_total(store, *key ? BUDGET_KEY : BUDGET_ALL, period, key, &amounts);
         return r < 0 ? r : json_add(reply, name, amounts_to_json(&amounts));
 }
 
@@ -74,8 +81,8 @@ static int add_limits(JsonValue *array, Store *store, const Budget *budget, Budg
         return r;
 }
 
-/* Those of all, then those of each model. */
-static int add_budgets(JsonValue *reply, Manager *manager, Store *store, usec_t now) {
+/* Those of all, then those of each model; or those of `key` alone. */
+static int add_budgets(JsonValue *reply, Manager *manager, Store *store, const char *key, usec_t now) {
         const ConfGroups *models = &service_settings(manager->service)->common.models;
         JsonValue *array = json_new_array();
         int day = calendar_day(now);
@@ -85,7 +92,9 @@ static int add_budgets(JsonValue *reply, Manager *manager, Store *store, usec_t 
         r = json_add(reply, "budgets", array);
         if (r < 0)
                 return r;
-        spending_budget(manager->spending, "", NULL, day, &budget);
+        spending_budget(manager->spending, "", *key ? key : NULL, day, &budget);
+        if (*key)
+                return add_limits(array, store, &budget, BUDGET_KEY, now);
         r = add_limits(array, store, &budget, BUDGET_ALL, now);
         for (size_t i = 0; r >= 0 && i < models->count; i++) {
                 spending_budget(manager->spending, ((const ModelConf *) models->items[i])->name, NULL, day, &budget);
@@ -116,22 +125,25 @@ static int on_get_usage(VarlinkCall *call, const JsonValue *parameters, void *us
         _cleanup_(json_freep) JsonValue *reply = json_new_object();
         usec_t now = time_now_realtime();
         int day = calendar_day(now), r;
+        const Failure *failure;
+        Caller caller;
 
-        if (!caller_allowed(manager, parameters))
-                return caller_refuse(call, "io.atelier.Ledger.Refused");
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return refuse_caller(call, failure);
         if (!store)
                 return refuse_store(call);
         r = json_add_integer(reply, "day", day);
         if (r >= 0)
                 r = json_add_string(reply, "time_zone", service_settings(manager->service)->worker.time_zone);
         if (r >= 0)
-                r = add_total(reply, "today", store, day);
+                r = add_total(reply, "today", store, day, caller.key);
         if (r >= 0)
-                r = add_total(reply, "month", store, calendar_month_of(day));
+                r = add_total(reply, "month", store, calendar_month_of(day), caller.key);
         if (r >= 0)
-                r = add_total(reply, "total", store, BUDGET_PERIOD_EVER);
+                r = add_total(reply, "total", store, BUDGET_PERIOD_EVER, caller.key);
         if (r >= 0)
-                r = add_budgets(reply, manager, store, now);
+                r = add_budgets(reply, manager, store, caller.key, now);
         if (r >= 0)
                 r = add_pause(reply, manager);
         return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "adoption.h"
+#include "client-keys.h"
 #include "dispatcher.h"
 #include "health.h"
 #include "methods.h"
@@ -29,6 +30,7 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Ledger.GetUsage", ACCESS_MEMBER },
         { "io.atelier.Ledger.Report", ACCESS_MEMBER },
         { "io.atelier.Ledger.*", ACCESS_ADMIN },
+        { "io.atelier.Keys.*", ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Store.DiscardFormer", ACCESS_SCHEDULER | ACCESS_ADMIN },
         { "io.atelier.Store.*", ACCESS_SCHEDULER },
@@ -254,8 +256,12 @@ static void on_committed(size_t writes, void *userdata) {
 
 /* ------------------------------------------------------------------ building */
 
+static const char *state_directory(void) {
+        return getenv("STATE_DIRECTORY") ?: STATE_DIRECTORY_DEFAULT;
+}
+
 static int open_state(Manager *manager, int *ret_fd) {
-        const char *path = getenv("STATE_DIRECTORY") ?: STATE_DIRECTORY_DEFAULT;
+        const char *path = state_directory();
         int r;
 
         r = state_folder_open(&manager->state, path);
@@ -354,6 +360,8 @@ static int build(Manager *manager) {
         r = open_providers(manager);
         if (r >= 0)
                 r = open_store(manager);
+        if (r >= 0)
+                r = client_keys_new(&manager->client_keys, manager, state_directory());
         return r < 0 ? r : manager_look_for_paid_history(manager);
 }
 
@@ -410,6 +418,7 @@ Manager *manager_free(Manager *manager) {
         manager->dispatcher = dispatcher_free(manager->dispatcher);
         manager->health = health_free(manager->health);
         manager->queue = queue_free(manager->queue);
+        manager->client_keys = client_keys_free(manager->client_keys);
         manager->watchers = watchers_free(manager->watchers);
         manager->spending = spending_free(manager->spending);
         (void) price_book_free(manager->prices);

@@ -19,6 +19,7 @@ typedef struct Health Health;
 typedef struct Spending Spending;
 typedef struct Snapshot Snapshot;
 typedef struct Adoption Adoption;
+typedef struct ClientKeys ClientKeys;
 
 typedef struct Manager {
         Service *service;
@@ -34,6 +35,7 @@ typedef struct Manager {
         Watchers *watchers;
         Dispatcher *dispatcher;
         Queue *queue;
+        ClientKeys *client_keys;
         Health *health;
         Snapshot *snapshot;        /* NULL: none under way */
         Adoption *adoption;        /* the same */

@@ -6,6 +6,8 @@
 #include "adoption.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "caller.h"
+#include "client-keys.h"
 #include "dispatcher.h"
 #include "health.h"
 #include "interfaces/interfaces.h"
@@ -13,92 +15,78 @@
 #include "queue.h"
 #include "snapshot.h"
 
-/* Until clients have keys, where they come from decides: once money can be spent, only root and group atelier on the
- * Unix socket may ask, unless trust_loopback says otherwise. */
-static bool caller_trusted(const Manager *manager, const JsonValue *parameters) {
-        const char *origin = json_get_string(json_get_object(parameters, "caller"), "origin");
-
-        return text_equal(origin, "member") || service_settings(manager->service)->common.trust_loopback;
-}
-
-/* May it cause costs? */
-static bool caller_may_ask(const Manager *manager, const JsonValue *parameters) {
-        return caller_trusted(manager, parameters) || !provider_table_is_paid(manager->providers);
-}
-
-bool caller_allowed(const Manager *manager, const JsonValue *parameters) {
-        return caller_trusted(manager, parameters) || !manager->paid_history;
-}
-
-int caller_refuse(VarlinkCall *call, const char *error) {
-        const Failure failure = {
-                .status = 403,
-                .type = (char *) "invalid_request_error",
-                .code = (char *) "caller_not_trusted",
-                .message = (char *) "A provider that costs money is configured: only root and members of group atelier may "
-                                    "ask, on the Unix socket. Set trust_loopback = true to serve every local client.",
-        };
-        JsonValue *parameters = failure_to_json(&failure);
-
-        return parameters ? varlink_call_error(call, error, parameters) : -ENOMEM;
-}
-
-static int refuse_caller(VarlinkCall *call) {
-        return caller_refuse(call, "io.atelier.Queue.Refused");
-}
+/* ------------------------------------------------------------------ io.atelier.Queue */
 
 static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
+        const Failure *failure;
+        Caller caller;
 
-        if (!caller_may_ask(manager, parameters))
-                return refuse_caller(call);
-        return queue_submit(manager->queue, call, json_get_string(parameters, "request_id"),
+        failure = caller_judge(manager, parameters, CALLER_ASKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        return queue_submit(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
                             json_get_object(parameters, "request"));
 }
 
 static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
+        const Failure *failure;
+        Caller caller;
 
-        if (!caller_may_ask(manager, parameters))
-                return refuse_caller(call);
+        failure = caller_judge(manager, parameters, CALLER_ASKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
         return queue_quote(manager->queue, call, json_get_object(parameters, "request"));
 }
 
 static int on_watch(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
+        const Failure *failure;
+        Caller caller;
 
-        if (!caller_allowed(manager, parameters))
-                return refuse_caller(call);
-        return queue_watch(manager->queue, call, json_get_string(parameters, "id"));
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        return queue_watch(manager->queue, call, &caller, json_get_string(parameters, "id"));
 }
 
 static int on_get(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
+        const Failure *failure;
+        Caller caller;
 
-        if (!caller_allowed(manager, parameters))
-                return refuse_caller(call);
-        return queue_get(manager->queue, call, json_get_string(parameters, "id"));
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        return queue_get(manager->queue, call, &caller, json_get_string(parameters, "id"));
 }
 
 static int on_list(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
         const char *status = json_get_string(parameters, "status");
         int64_t limit = json_get_integer(parameters, "limit", QUEUE_LIST_DEFAULT);
+        const Failure *failure;
+        Caller caller;
 
-        if (!caller_allowed(manager, parameters))
-                return refuse_caller(call);
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
         if (limit < 1 || limit > QUEUE_LIST_MAX)
                 return varlink_call_invalid_parameter(call, "limit");
-        return queue_list(manager->queue, call, status ? job_status_from_name(status) : JOB_STATUS_INVALID,
+        return queue_list(manager->queue, call, &caller, status ? job_status_from_name(status) : JOB_STATUS_INVALID,
                           json_get_string(parameters, "after"), (size_t) limit);
 }
 
 static int on_cancel(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
+        const Failure *failure;
+        Caller caller;
 
-        if (!caller_allowed(manager, parameters))
-                return refuse_caller(call);
-        return queue_cancel(manager->queue, call, json_get_string(parameters, "id"),
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        return queue_cancel(manager->queue, call, &caller, json_get_string(parameters, "id"),
                             json_get_bool(parameters, "delete", false));
 }
 
@@ -133,13 +121,15 @@ static int on_list_models(VarlinkCall *call, const JsonValue *parameters, void *
         Manager *manager = userdata;
         const ConfGroups *models = &service_settings(manager->service)->common.models;
         _cleanup_(json_freep) JsonValue *reply = json_new_object();
-        JsonValue *array = json_new_array();
+        const Failure *failure;
+        JsonValue *array;
+        Caller caller;
         int r;
 
-        if (!caller_may_ask(manager, parameters)) {
-                (void) json_free(array);
-                return refuse_caller(call);
-        }
+        failure = caller_judge(manager, parameters, CALLER_ASKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        array = json_new_array();
         r = json_add(reply, "models", array);
         for (size_t i = 0; r >= 0 && i < models->count; i++)
                 if (model_available(manager, models->items[i]))
@@ -200,6 +190,12 @@ static int image_not_found(VarlinkCall *call, const char *sha256) {
         return varlink_call_error(call, "io.atelier.Store.ImageNotFound", TAKE_PTR(parameters));
 }
 
+static int refuse_image(VarlinkCall *call, const Failure *failure) {
+        JsonValue *parameters = failure_to_json(failure);
+
+        return parameters ? varlink_call_error(call, "io.atelier.Store.Refused", parameters) : -ENOMEM;
+}
+
 /* An image is seen once a job has ended with it: a file that no job uses is none. */
 static int check_used(Manager *manager, const char *sha256, ImageFormat format) {
         Store *store = commit_group_store(manager->group);
@@ -220,11 +216,14 @@ static int on_open(VarlinkCall *call, const JsonValue *parameters, void *userdat
         ImageFormat format = image_format_from_name(json_get_string(parameters, "format"));
         _cleanup_(json_freep) JsonValue *reply = json_new_object();
         _cleanup_close_ int fd = -1;
+        const Failure *failure;
         struct stat st;
+        Caller caller;
         int r;
 
-        if (!caller_allowed(manager, parameters))
-                return caller_refuse(call, "io.atelier.Store.Refused");
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return refuse_image(call, failure);
         if (!sha256_text_valid(sha256) || format == IMAGE_FORMAT_INVALID)
                 return image_not_found(call, sha256);
         r = check_used(manager, sha256, format);
@@ -278,12 +277,54 @@ static const VarlinkMethod store_methods[] = {
         {},
 };
 
+/* ------------------------------------------------------------------ io.atelier.Keys */
+
+/* Absent: none. False for an amount that is none. */
+static bool read_budget(const JsonValue *parameters, const char *name, micros_t *ret) {
+        *ret = json_get_integer(parameters, name, CLIENT_KEY_NO_BUDGET);
+        return !json_has(parameters, name) || (*ret >= 0 && *ret <= MICROS_MAX);
+}
+
+static int on_create_key(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        const char *name = json_get_string(parameters, "name");
+        Manager *manager = userdata;
+        micros_t daily, monthly;
+
+        if (!client_key_name_valid(name))
+                return varlink_call_invalid_parameter(call, "name");
+        if (!read_budget(parameters, "daily_budget_micros", &daily))
+                return varlink_call_invalid_parameter(call, "daily_budget_micros");
+        if (!read_budget(parameters, "monthly_budget_micros", &monthly))
+                return varlink_call_invalid_parameter(call, "monthly_budget_micros");
+        return client_keys_create(manager->client_keys, call, name, daily, monthly);
+}
+
+static int on_list_keys(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        return client_keys_list(manager->client_keys, call, json_get_string(parameters, "after"));
+}
+
+static int on_revoke_key(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        return client_keys_revoke(manager->client_keys, call, json_get_string(parameters, "id"));
+}
+
+static const VarlinkMethod keys_methods[] = {
+        { "Create", on_create_key, false },
+        { "List", on_list_keys, false },
+        { "Revoke", on_revoke_key, false },
+        {},
+};
+
 int worker_methods_add(VarlinkServer *server, Manager *manager) {
         int r;
 
         r = varlink_server_add_interface(server, interface_queue, queue_methods, manager);
-        if (r < 0)
-                return r;
-        r = varlink_server_add_interface(server, interface_store, store_methods, manager);
+        if (r >= 0)
+                r = varlink_server_add_interface(server, interface_keys, keys_methods, manager);
+        if (r >= 0)
+                r = varlink_server_add_interface(server, interface_store, store_methods, manager);
         return r < 0 ? r : ledger_methods_add(server, manager);
 }

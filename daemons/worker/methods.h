@@ -3,10 +3,4 @@
 
 #include "manager.h"
 
-/* May it see and touch what is stored? By the `caller` of its parameters. */
-bool caller_allowed(const Manager *manager, const JsonValue *parameters);
-
-/* 403 with what to do about it, as `error` ("io.atelier.Queue.Refused"). */
-int caller_refuse(VarlinkCall *call, const char *error);
-
 int worker_methods_add(VarlinkServer *server, Manager *manager);

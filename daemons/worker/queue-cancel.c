@@ -8,8 +8,7 @@ static int apply_cancel(Write *write, Store *store) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         int r;
 
-        request->job = job_free(request->job);
-        r = store_get(store, request->id, &request->job);
+        r = queue_request_get_job(request, store);
         if (r != 0)
                 return r;
         if (request->job->status == JOB_IN_PROGRESS)
@@ -75,11 +74,11 @@ static void on_cancelled(Write *write, int result) {
         queue_request_free(request);
 }
 
-int queue_cancel(Queue *queue, VarlinkCall *call, const char *id, bool remove) {
+int queue_cancel(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool remove) {
         QueueRequest *request;
         int r;
 
-        r = queue_request_new(&request, queue, call, id, apply_cancel, on_cancelled);
+        r = queue_request_new(&request, queue, call, caller, id, apply_cancel, on_cancelled);
         if (r < 0)
                 return r;
         request->write.settle = settle_cancel;

@@ -11,6 +11,7 @@ typedef struct QueueRequest {
         Write write;
         Queue *queue;
         VarlinkCall *call;  /* NULL: the client has gone */
+        Caller caller;      /* whom it is made for; of Release nobody */
         char id[JOB_ID_MAX];
         Job *job;
         bool inserted;           /* Submit: the job was not there before */
@@ -25,12 +26,16 @@ struct Queue {
         bool storage_low;
 };
 
-/* A request that answers `call`; it is told when the client goes. `id` NULL: none. queue_request_init() is for one
- * that begins a larger struct, which it frees as a whole. It reads: one that writes sets write.settle as well. */
-void queue_request_init(QueueRequest *request, Queue *queue, VarlinkCall *call, const char *id,
+/* A request that answers `call`; it is told when the client goes. `id` NULL: none; `caller` NULL: whoever it is, sees
+ * all. queue_request_init() is for one that begins a larger struct, which it frees as a whole. It reads: one that
+ * writes sets write.settle as well. */
+void queue_request_init(QueueRequest *request, Queue *queue, VarlinkCall *call, const Caller *caller, const char *id,
                         int (*apply)(Write *, Store *), void (*done)(Write *, int));
-int queue_request_new(QueueRequest **ret, Queue *queue, VarlinkCall *call, const char *id,
+int queue_request_new(QueueRequest **ret, Queue *queue, VarlinkCall *call, const Caller *caller, const char *id,
                       int (*apply)(Write *, Store *), void (*done)(Write *, int));
+
+/* The job of the request's id, into request->job. STORE_NOT_FOUND as well when its caller may not see it. */
+int queue_request_get_job(QueueRequest *request, Store *store);
 
 /* Ends a request: hands its call out for the answer (NULL: the client has gone). */
 VarlinkCall *queue_request_take_call(QueueRequest *request);

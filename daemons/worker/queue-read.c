@@ -7,9 +7,7 @@
 /* ------------------------------------------------------------------ one job */
 
 static int apply_get(Write *write, Store *store) {
-        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
-
-        return store_get(store, request->id, &request->job);
+        return queue_request_get_job(CONTAINER_OF(write, QueueRequest, write), store);
 }
 
 static void finish_read(QueueRequest *request, int result, int (*reply)(QueueRequest *, VarlinkCall *)) {
@@ -37,23 +35,24 @@ static void on_watched(Write *write, int result) {
         finish_read(CONTAINER_OF(write, QueueRequest, write), result, reply_watch);
 }
 
-static int start_read(Queue *queue, VarlinkCall *call, const char *id, void (*done)(Write *, int)) {
+static int start_read(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id,
+                      void (*done)(Write *, int)) {
         QueueRequest *request;
         int r;
 
-        r = queue_request_new(&request, queue, call, id, apply_get, done);
+        r = queue_request_new(&request, queue, call, caller, id, apply_get, done);
         if (r < 0)
                 return r;
         commit_group_add(queue->manager->group, &request->write);
         return 0;
 }
 
-int queue_get(Queue *queue, VarlinkCall *call, const char *id) {
-        return start_read(queue, call, id, on_got);
+int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id) {
+        return start_read(queue, call, caller, id, on_got);
 }
 
-int queue_watch(Queue *queue, VarlinkCall *call, const char *id) {
-        return start_read(queue, call, id, on_watched);
+int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id) {
+        return start_read(queue, call, caller, id, on_watched);
 }
 
 /* ------------------------------------------------------------------ many jobs */
@@ -69,8 +68,9 @@ typedef struct ListRequest {
 static int apply_list(Write *write, Store *store) {
         ListRequest *list = CONTAINER_OF(write, ListRequest, base.write);
         const char *after = list->base.id[0] ? list->base.id : NULL;
+        const char *key = *list->base.caller.key ? list->base.caller.key : NULL;
 
-        return store_list(store, list->status, after, list->limit + 1, &list->jobs, &list->count);
+        return store_list(store, key, list->status, after, list->limit + 1, &list->jobs, &list->count);
 }
 
 /* A page ends early rather than become larger than a message may be. */
@@ -114,14 +114,15 @@ static void on_listed(Write *write, int result) {
         free(jobs);
 }
 
-int queue_list(Queue *queue, VarlinkCall *call, JobStatus status, const char *after, size_t limit) {
+int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after,
+               size_t limit) {
         ListRequest *list = calloc(1, sizeof(*list));
 
         if (!list)
                 return -ENOMEM;
         list->status = status;
         list->limit = limit;
-        queue_request_init(&list->base, queue, call, after, apply_list, on_listed);
+        queue_request_init(&list->base, queue, call, caller, after, apply_list, on_listed);
         commit_group_add(queue->manager->group, &list->base.write);
         return 0;
 }

@@ -79,7 +79,7 @@ int queue_release(Queue *queue, VarlinkCall *call, const JsonValue *ids) {
                 return -ENOMEM;
         if (ids)
                 r = copy_ids(release, ids);
-        queue_request_init(&release->request, queue, call, NULL, apply_release, on_released);
+        queue_request_init(&release->request, queue, call, NULL, NULL, apply_release, on_released);
         release->request.write.settle = settle_release;
         if (r < 0) {
                 release_request_free(release);

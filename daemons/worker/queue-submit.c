@@ -42,8 +42,7 @@ static int apply_submission(Write *write, Store *store) {
         r = store_submit(store, request->job, &submission->budget, &submission->verdict);
         if (r == STORE_EXISTS) {
                 /* Submitted again by an api whose worker went away: it is the same job. */
-                request->job = job_free(request->job);
-                return store_get(store, request->id, &request->job);
+                return queue_request_get_job(request, store);
         }
         if (r == 0) {
                 request->inserted = true;
@@ -135,8 +134,8 @@ static bool storage_is_low(Queue *queue) {
 }
 
 /* `model` is what the request names; an alias ends here. */
-static int new_job(Job **ret, const char *request_id, const JsonValue *request, const ModelConf *model,
-                   const Translation *translation, micros_t ceiling) {
+static int new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
+                   const ModelConf *model, const Translation *translation, micros_t ceiling) {
         _cleanup_(job_freep) Job *job = NULL;
 
         job = calloc(1, sizeof(*job));
@@ -152,6 +151,8 @@ static int new_job(Job **ret, const char *request_id, const JsonValue *request, 
         job->request = json_format(translation->request);
         job->asked = translation->asked ? json_format(translation->asked) : NULL;
         if (!job->model || !job->response_format || !job->request || (translation->asked && !job->asked))
+                return -ENOMEM;
+        if (*caller->key && !(job->key = strdup(caller->key)))
                 return -ENOMEM;
 
         *ret = TAKE_PTR(job);
@@ -225,7 +226,8 @@ static int price_submission(Queue *queue, VarlinkCall *call, const Translation *
         return r < 0 ? r : SUBMISSION_REFUSED;
 }
 
-int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request) {
+int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
+                 const JsonValue *request) {
         _cleanup_(translation_done) Translation translation = {};
         _cleanup_(job_freep) Job *job = NULL;
         Submission *submission;
@@ -248,13 +250,13 @@ int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const 
         if (r != 0)
                 return MIN(r, 0);
 
-        r = new_job(&job, request_id, request, model, &translation, ceiling);
+        r = new_job(&job, caller, request_id, request, model, &translation, ceiling);
         if (r < 0)
                 return r;
         submission = calloc(1, sizeof(*submission));
         if (!submission)
                 return -ENOMEM;
-        queue_request_init(&submission->request, queue, call, job->id, apply_submission, on_submitted);
+        queue_request_init(&submission->request, queue, call, caller, job->id, apply_submission, on_submitted);
         submission->request.write.settle = settle_submission;
         if (ceiling > 0)
                 spending_budget(queue->manager->spending, job->model, job->key, job->cost_before.day, &submission->budget);

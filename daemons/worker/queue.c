@@ -14,24 +14,36 @@ static void on_client_gone(_unused_ VarlinkCall *call, void *userdata) {
         request->call = NULL;
 }
 
-void queue_request_init(QueueRequest *request, Queue *queue, VarlinkCall *call, const char *id,
+void queue_request_init(QueueRequest *request, Queue *queue, VarlinkCall *call, const Caller *caller, const char *id,
                         int (*apply)(Write *, Store *), void (*done)(Write *, int)) {
         request->write = (Write) { .apply = apply, .done = done };
         request->queue = queue;
         request->call = call;
+        request->caller = caller ? *caller : (Caller) {};
         (void) snprintf(request->id, sizeof(request->id), "%s", id ?: "");
         varlink_call_set_closed_handler(call, on_client_gone, request);
 }
 
-int queue_request_new(QueueRequest **ret, Queue *queue, VarlinkCall *call, const char *id,
+int queue_request_new(QueueRequest **ret, Queue *queue, VarlinkCall *call, const Caller *caller, const char *id,
                       int (*apply)(Write *, Store *), void (*done)(Write *, int)) {
         QueueRequest *request = calloc(1, sizeof(*request));
 
         if (!request)
                 return -ENOMEM;
-        queue_request_init(request, queue, call, id, apply, done);
+        queue_request_init(request, queue, call, caller, id, apply, done);
         *ret = request;
         return 0;
+}
+
+int queue_request_get_job(QueueRequest *request, Store *store) {
+        int r;
+
+        request->job = job_free(request->job);
+        r = store_get(store, request->id, &request->job);
+        if (r != 0 || caller_may_see(&request->caller, request->job))
+                return r;
+        request->job = job_free(request->job);
+        return STORE_NOT_FOUND;
 }
 
 VarlinkCall *queue_request_take_call(QueueRequest *request) {

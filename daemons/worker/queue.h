@@ -1,21 +1,23 @@
 /* Accepting, showing, cancelling and deleting jobs: what io.atelier.Queue offers, on the store. */
 #pragma once
 
-#include "manager.h"
+#include "caller.h"
 
 int queue_new(Queue **ret, Manager *manager);
 Queue *queue_free(Queue *queue);
 DEFINE_CLEANUP(Queue *, queue_free);
 
-/* Each answers the call, now or when it is durable. */
-int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request);
+/* Each answers the call, now or when it is durable. A job that the caller may not see is not found. */
+int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
+                 const JsonValue *request);
 int queue_quote(Queue *queue, VarlinkCall *call, const JsonValue *request);
-int queue_watch(Queue *queue, VarlinkCall *call, const char *id);
-int queue_get(Queue *queue, VarlinkCall *call, const char *id);
-int queue_list(Queue *queue, VarlinkCall *call, JobStatus status, const char *after, size_t limit);
+int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
+int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
+int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after,
+               size_t limit);
 /* Lets held jobs go on: those named, or all (`ids` NULL). */
 int queue_release(Queue *queue, VarlinkCall *call, const JsonValue *ids);
-int queue_cancel(Queue *queue, VarlinkCall *call, const char *id, bool remove);
+int queue_cancel(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool remove);
 
 /* Answers the call with io.atelier.Queue.Refused. */
 int queue_refuse(VarlinkCall *call, const Failure *failure);

@@ -72,8 +72,21 @@ const BudgetPause *spending_pause(Spending *spending) {
         return &spending->pause;
 }
 
-void spending_budget(Spending *spending, const char *model, _unused_ const char *key, int day, Budget *ret) {
-        budget_of(settings_of(spending), model, NULL, day, ret);
+static micros_t key_limit(micros_t budget) {
+        return budget == CLIENT_KEY_NO_BUDGET ? MICROS_INFINITY : budget;
+}
+
+/* A key that is not there any more has spent what it could. */
+void spending_budget(Spending *spending, const char *model, const char *key, int day, Budget *ret) {
+        Store *store = commit_group_store(spending->manager->group);
+        KeyBudget limits = { .key = key, .daily = 0, .monthly = MICROS_INFINITY, .total = MICROS_INFINITY };
+        ClientKey found;
+
+        if (key && store && store_get_key(store, key, &found) == 0) {
+                limits.daily = key_limit(found.daily_budget);
+                limits.monthly = key_limit(found.monthly_budget);
+        }
+        budget_of(settings_of(spending), model, key ? &limits : NULL, day, ret);
         ret->paused = spending_pause(spending)->since > 0;
 }
 

@@ -175,6 +175,7 @@ static int insert_job(Store *store, Job *job) {
         store_bind_text(statement, 4, job->request);
         bind_time(statement, 5, job->created_at);
         store_bind_text(statement, 6, job->asked);
+        store_bind_text(statement, 7, job->key);
         r = store_step(store, statement);
         if (r < 0)
                 return r;
@@ -558,6 +559,8 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         if (r >= 0)
                 r = store_column_text(statement, 18, &job->asked);
         if (r >= 0)
+                r = store_column_text(statement, 19, &job->key);
+        if (r >= 0)
                 r = column_json(statement, 9, &job->usage);
         if (r >= 0)
                 r = column_json(statement, 10, &job->reply);
@@ -617,7 +620,8 @@ int store_list_waiting(Store *store, int64_t after, WaitingJob *jobs, size_t lim
         return r < 0 ? r : (int) count;
 }
 
-int store_list(Store *store, JobStatus status, const char *after, size_t limit, Job ***ret, size_t *ret_count) {
+int store_list(Store *store, const char *key, JobStatus status, const char *after, size_t limit, Job ***ret,
+               size_t *ret_count) {
         sqlite3_stmt *statement;
         Job **jobs;
         size_t count = 0;
@@ -626,11 +630,13 @@ int store_list(Store *store, JobStatus status, const char *after, size_t limit, 
         jobs = calloc(limit + 1, sizeof(*jobs));
         if (!jobs)
                 return -ENOMEM;
-        r = store_prepare(store, STATEMENT_LIST, &statement);
+        r = store_prepare(store, key ? STATEMENT_LIST_OF_KEY : STATEMENT_LIST, &statement);
         if (r >= 0) {
                 (void) sqlite3_bind_int(statement, 1, status);
                 store_bind_text(statement, 2, after);
                 (void) sqlite3_bind_int64(statement, 3, (int64_t) limit);
+                if (key)
+                        store_bind_text(statement, 4, key);
                 while (r >= 0 && count < limit && (result = sqlite3_step(statement)) == SQLITE_ROW) {
                         r = read_job(store, statement, &jobs[count]);
                         if (r >= 0)

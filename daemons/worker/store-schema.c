@@ -89,6 +89,21 @@ const char *const store_migrations[] = {
         "  until_day INTEGER NOT NULL,"
         "  reason TEXT NOT NULL"
         ") STRICT;",
+
+        /* 3 → 4: the clients' keys (client-key.h). They are revoked, never removed: jobs name them, and that there are any is
+         * what closes the door to clients without one. A job's key is NULL where none was shown. */
+        "CREATE TABLE client_key ("
+        "  sequence INTEGER PRIMARY KEY,"  /* order of creation */
+        "  id TEXT NOT NULL UNIQUE,"
+        "  name TEXT NOT NULL,"
+        "  hash BLOB NOT NULL,"            /* HMAC-SHA-256 of the secret */
+        "  created_at INTEGER NOT NULL,"
+        "  revoked_at INTEGER,"
+        "  daily_budget INTEGER,"          /* micro-dollars; NULL: none */
+        "  monthly_budget INTEGER"
+        ") STRICT;"
+        "ALTER TABLE job ADD COLUMN key TEXT;"
+        "CREATE INDEX job_key ON job (key) WHERE key IS NOT NULL;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

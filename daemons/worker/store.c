@@ -12,7 +12,7 @@
 
 #define JOB_COLUMNS \
         "id, sequence, status, model, response_format, request, created_at, started_at, ended_at, usage, reply, failure, " \
-        "held, reserved, charged, unknown, budget_day, entry, asked"
+        "held, reserved, charged, unknown, budget_day, entry, asked, key"
 #define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
 
 static const char *const statement_texts[_STATEMENTS] = {
@@ -23,8 +23,8 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_RELEASE] = "RELEASE operation",
         [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
         [STATEMENT_SUBMIT] =
-                "INSERT INTO job (id, status, model, response_format, request, created_at, asked) "
-                "VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO job (id, status, model, response_format, request, created_at, asked, key) "
+                "VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
         [STATEMENT_SET_COST] =
                 "UPDATE job SET reserved = ?2, charged = ?3, unknown = ?4, budget_day = ?5, entry = ?6 WHERE id = ?1",
         [STATEMENT_START_JOB] =
@@ -62,6 +62,11 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT " JOB_COLUMNS " FROM job WHERE (?1 < 0 OR status = ?1) "
                 "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2), 9223372036854775807) "
                 "ORDER BY sequence DESC LIMIT ?3",
+        /* Apart from the one above, so that the index of the key's jobs is used. */
+        [STATEMENT_LIST_OF_KEY] =
+                "SELECT " JOB_COLUMNS " FROM job WHERE key = ?4 AND (?1 < 0 OR status = ?1) "
+                "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2 AND key = ?4), 9223372036854775807) "
+                "ORDER BY sequence DESC LIMIT ?3",
         [STATEMENT_NEXT_ORPHAN] =
                 "SELECT id FROM job WHERE status = 1 AND lease IS NOT ?1 ORDER BY sequence LIMIT 1",
         [STATEMENT_HAS_ATTEMPTS] = "SELECT EXISTS (SELECT 1 FROM attempt WHERE provider = ?1)",
@@ -94,6 +99,23 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_BUDGET_SET_PAUSE] =
                 "INSERT OR REPLACE INTO budget_pause (id, since, until_day, reason) VALUES (1, ?1, ?2, ?3)",
         [STATEMENT_BUDGET_END_PAUSE] = "DELETE FROM budget_pause",
+        [STATEMENT_ADD_KEY] =
+                "INSERT INTO client_key (id, name, hash, created_at, revoked_at, daily_budget, monthly_budget) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [STATEMENT_MERGE_KEY] =
+                "INSERT INTO client_key (id, name, hash, created_at, revoked_at, daily_budget, monthly_budget) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+                "ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(revoked_at, excluded.revoked_at)",
+        [STATEMENT_REVOKE_KEY] = "UPDATE client_key SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1",
+        [STATEMENT_DELETE_KEY] = "DELETE FROM client_key WHERE id = ?1",
+        [STATEMENT_GET_KEY] =
+                "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
+                "WHERE id = ?1",
+        [STATEMENT_LIST_KEYS] =
+                "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
+                "WHERE sequence > coalesce((SELECT sequence FROM client_key WHERE id = ?1), 0) "
+                "ORDER BY sequence LIMIT ?2",
+        [STATEMENT_HAS_KEYS] = "SELECT EXISTS (SELECT 1 FROM client_key)",
 };
 
 int store_error(const Store *store, int result) {

@@ -14,6 +14,7 @@
 
 #include "base/macro.h"
 #include "budget.h"
+#include "client-key.h"
 #include "job.h"
 
 typedef struct Store Store;
@@ -70,8 +71,10 @@ typedef struct WaitingJob {
 } WaitingJob;
 int store_list_waiting(Store *store, int64_t after, WaitingJob *jobs, size_t limit);
 
-/* Newest first; status JOB_STATUS_INVALID = any; after NULL = from the newest. Each job in full. */
-int store_list(Store *store, JobStatus status, const char *after, size_t limit, Job ***ret, size_t *ret_count);
+/* Newest first; status JOB_STATUS_INVALID = any; after NULL = from the newest; key NULL = of whomever, else only jobs
+ * of this key. Each job in full. */
+int store_list(Store *store, const char *key, JobStatus status, const char *after, size_t limit, Job ***ret,
+               size_t *ret_count);
 
 /* The next job in progress that is leased to somebody else than `lease`: its holder has died. STORE_NOT_FOUND. */
 int store_next_orphan(Store *store, const char *lease, Job **ret);
@@ -84,3 +87,17 @@ int store_image_uses(Store *store, const char *sha256, ImageFormat format, int64
 
 int store_count_waiting(Store *store, int64_t *ret);  /* without those that are held */
 int store_count_held(Store *store, int64_t *ret);
+
+/* The clients' keys; the first four are writing operations. Merging adds one that is not there, and hands on its
+ * revocation to one that is. Revoking one that is revoked changes nothing. STORE_NOT_FOUND. */
+int store_add_key(Store *store, const ClientKey *key);
+int store_merge_key(Store *store, const ClientKey *key);
+int store_revoke_key(Store *store, const char *id, usec_t now);
+int store_delete_key(Store *store, const char *id);
+int store_get_key(Store *store, const char *id, ClientKey *ret);
+
+/* Oldest first, behind `after` (NULL: from the first), up to `limit`. Returns their number. */
+int store_list_keys(Store *store, const char *after, ClientKey *keys, size_t limit);
+
+/* Has there ever been one, revoked or not? */
+int store_has_keys(Store *store, bool *ret);

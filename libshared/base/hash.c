@@ -1,8 +1,10 @@
 #include "base/hash.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <string.h>
 
 struct Sha256 {
@@ -70,6 +72,12 @@ int sha256_text(const void *data, size_t size, char text[static SHA256_TEXT_MAX]
 
 bool sha256_text_valid(const char *text) {
         return strlen(text) == 2 * SHA256_BYTES && strspn(text, "0123456789abcdef") == 2 * SHA256_BYTES;
+}
+
+int hmac_sha256(const void *key, size_t key_size, const void *data, size_t size, uint8_t digest[static SHA256_BYTES]) {
+        assert(key_size <= INT_MAX);
+
+        return HMAC(EVP_sha256(), key, (int) key_size, data, size, digest, NULL) ? 0 : -EIO;
 }
 
 bool memory_equal_constant_time(const void *a, const void *b, size_t size) {

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4) and comparisons that take the same time whatever differs. */
+/* SHA-256 (FIPS 180-4), HMAC with it (RFC 2104), and comparisons that take the same time whatever differs. */
 #pragma once
 
 #include <stddef.h>
@@ -25,5 +25,8 @@ int sha256_text(const void *data, size_t size, char text[static SHA256_TEXT_MAX]
 
 /* True for 64 lower-case hexadecimal digits and nothing else. */
 bool sha256_text_valid(const char *text);
+
+/* HMAC-SHA-256. -EIO when OpenSSL fails. */
+int hmac_sha256(const void *key, size_t key_size, const void *data, size_t size, uint8_t digest[static SHA256_BYTES]);
 
 bool memory_equal_constant_time(const void *a, const void *b, size_t size);

@@ -182,7 +182,7 @@ static Finding find_known_key(const Scan *scan) {
         static const KnownKey keys[] = {
                 { "sk-", 8 },     { "pk-", 8 },   { "sk_", 8 },   { "xapp-", 8 },        { "AKIA", 12 },
                 { "ASIA", 12 },   { "ghp_", 16 }, { "gho_", 16 }, { "github_pat_", 16 }, { "glpat-", 16 },
-                { "AIza", 30 },   { "eyJ", 30 },  { "hvs.", 16 },
+                { "AIza", 30 },   { "eyJ", 30 },  { "hvs.", 16 },        { "atl_", 16 },
         };
         const char *p = scan->p;
 

@@ -17,6 +17,7 @@ static const char *const log_level_names[] = {
 
 static const char *const provider_kind_names[] = { "sandbox", "openai", NULL };
 static const char *const receiver_kind_names[] = { "slack", "webhook", RECEIVER_NAME_JOURNALD, NULL };
+static const char *const require_key_names[] = { "auto", "always", NULL };
 static const char *const severity_names[] = { "info", "warning", "critical", NULL };
 static const char *const answer_names[] = { "url", "b64_json", NULL };
 
@@ -160,7 +161,12 @@ static const ConfSetting common_settings[] = {
         { "log_level", CONF_ENUM, FIELD(CommonSettings, log_level), "LOG_LEVEL", .values = log_level_names,
           .presets = { "debug", "info", "warning" }, .help = "The least urgent records that are logged." },
         { "trust_loopback", CONF_BOOL, FIELD(CommonSettings, trust_loopback), .fallback = "false",
-          .help = "Whether TCP clients on this host may spend money where a paid provider is configured." },
+          .help = "Whether TCP clients on this host may spend money where a paid provider is configured, as long as "
+                  "no key is required." },
+        { "require_key", CONF_ENUM, FIELD(CommonSettings, require_key), .values = require_key_names,
+          .fallback = "auto",
+          .help = "When clients other than root and group atelier on the Unix socket must show a key: auto from the "
+                  "first key on that was ever made, always even before." },
         { "providers", CONF_GROUPS, FIELD(CommonSettings, providers), .max = 64, .table = &provider_table,
           .help = "Who makes images." },
         { "models", CONF_GROUPS, FIELD(CommonSettings, models), .max = 256, .table = &model_table,

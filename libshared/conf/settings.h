@@ -30,12 +30,18 @@ typedef enum AnswerForm {
         ANSWER_B64_JSON,
 } AnswerForm;
 
+typedef enum RequireKey {
+        REQUIRE_KEY_AUTO,             /* once there is one */
+        REQUIRE_KEY_ALWAYS,
+} RequireKey;
+
 /* Top level. */
 typedef struct CommonSettings {
         int environment;              /* Environment; ENV_NAME */
         bool debug;                   /* DEBUG; has set log_level already */
         int log_level;                /* syslog level: LOG_DEBUG, …; LOG_LEVEL (any case) */
         bool trust_loopback;          /* TCP clients on loopback may spend money; for api and worker alike */
+        int require_key;              /* RequireKey; of clients that are no members */
         ConfGroups providers;         /* of ProviderConf */
         ConfGroups models;            /* of ModelConf */
         ConfGroups receivers;         /* of ReceiverConf */

@@ -71,7 +71,7 @@ test_every_accepted_job_completes_where_it_may_be_repeated() {
 }
 
 test_a_paid_provider_is_never_asked_twice() {
-    start_provider 'worker = { concurrency = 8; };'
+    start_provider 'worker = { concurrency = 8; daily_budget = "infinity"; };'
     fake --json '{"rules": [{"act": "late=400"}]}' /_control
     submit_under_kills '{"model": "gpt-image-2", "size": "1024x640"}'
 

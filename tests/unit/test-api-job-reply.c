@@ -88,7 +88,7 @@ static void test_job_of_an_alias_says_what_was_asked_and_what_was_sent(void **st
                       "\"sent\":{\"model\":\"new\",\"size\":\"2x2\",\"quality\":\"low\"},"
                       "\"result\":{\"created\":9,\"data\":[{\"url\":\"http://h/v1/images/" SHA ".png\"}],"
                       "\"size\":\"1x1\",\"quality\":\"low\",\"output_format\":\"png\"},\"error\":null,"
-                      "\"attempts\":[]}");
+                      "\"cost\":null,\"attempts\":[]}");
 }
 
 static void test_failed_job_has_an_error(void **state) {

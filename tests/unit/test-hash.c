@@ -74,6 +74,22 @@ static void test_text_valid(void **state) {
         assert_false(sha256_text_valid(""));
 }
 
+/* RFC 4231, test cases 2 and 6: a short key, and one longer than a block. */
+static void test_hmac(void **state) {
+        static const uint8_t first[] = { 0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e },
+                             sixth[] = { 0x60, 0xe4, 0x31, 0x59, 0x1e, 0xe0, 0xb6, 0x7f };
+        static const char text[] = "what do ya want for nothing?",
+                          other[] = "Test Using Larger Than Block-Size Key - Hash Key First";
+        uint8_t key[131], digest[SHA256_BYTES];
+
+        (void) state;
+        memset(key, 0xaa, sizeof(key));
+        assert_int_equal(hmac_sha256("Jefe", 4, text, strlen(text), digest), 0);
+        assert_memory_equal(digest, first, sizeof(first));
+        assert_int_equal(hmac_sha256(key, sizeof(key), other, strlen(other), digest), 0);
+        assert_memory_equal(digest, sixth, sizeof(sixth));
+}
+
 static void test_comparison(void **state) {
         (void) state;
         assert_true(memory_equal_constant_time("abc", "abc", 3));
@@ -94,6 +110,7 @@ int main(void) {
                 cmocka_unit_test(test_in_pieces),
                 cmocka_unit_test(test_finished_hash_starts_afresh),
                 cmocka_unit_test(test_text_valid),
+                cmocka_unit_test(test_hmac),
                 cmocka_unit_test(test_comparison),
                 cmocka_unit_test(test_free_takes_null),
         };

@@ -49,6 +49,7 @@ static void test_keys_with_a_known_beginning(_unused_ void **state) {
         assert_masked("xoxb-1-abc xoxp-22", "[masked] [masked]");
         assert_masked("id AKIAIOSFODNN7EXAMPLE", "id [masked]");
         assert_masked("ghp_abcdefghijklmnopqrst", "[masked]");
+        assert_masked("(atl_0123456789abcdef_0123456789abcdef)", "([masked])");
         assert_masked("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "[masked]");
         assert_kept("task-scheduler-of-the-night");
         assert_kept("the disk-usage-of-the-host is high");

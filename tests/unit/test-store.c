@@ -423,7 +423,7 @@ static void check_list(Fixture *fixture, JobStatus status, const char *after, co
         Job **jobs;
         size_t n;
 
-        assert_int_equal(store_list(fixture->store, status, after, 3, &jobs, &n), 0);
+        assert_int_equal(store_list(fixture->store, NULL, status, after, 3, &jobs, &n), 0);
         assert_int_equal(n, count);
         for (size_t i = 0; i < n; i++) {
                 assert_string_equal(jobs[i]->id, id_of(numbers[i]));
@@ -533,6 +533,37 @@ static void test_begun_file_is_brought_on(void **state) {
         execute(fixture, text);
         assert_int_equal(store_open(&fixture->store, fixture->path), 0);
         complete(fixture, 1, SHA_A, NULL);
+}
+
+/* As version 1 left it: its jobs have no key, and there are none. */
+static void test_first_version_is_brought_on(void **state) {
+        Fixture *fixture = *state;
+        ClientKey key = { .id = "0123456789abcdef", .name = "a", .created_at = 5, .daily_budget = 7,
+                          .monthly_budget = CLIENT_KEY_NO_BUDGET };
+        bool any = true;
+        Job *job;
+        char text[256];
+
+        execute(fixture, store_migrations[0]);
+        (void) snprintf(text, sizeof(text), "PRAGMA application_id = %d; PRAGMA user_version = 1;"
+                        "INSERT INTO job (id, status, model, response_format, request, created_at) "
+                        "VALUES ('%s', 0, 'm', 'url', '{}', 1)", STORE_APPLICATION_ID, id_of(1));
+        execute(fixture, text);
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        assert_int_equal(store_get(fixture->store, id_of(1), &job), 0);
+        assert_null(job->key);
+        (void) job_free(job);
+        assert_int_equal(store_has_keys(fixture->store, &any), 0);
+        assert_false(any);
+
+        begin(fixture);
+        assert_int_equal(store_add_key(fixture->store, &key), 0);
+        commit(fixture);
+        memset(&key, 0, sizeof(key));
+        assert_int_equal(store_get_key(fixture->store, "0123456789abcdef", &key), 0);
+        assert_int_equal(key.daily_budget, 7);
+        assert_int_equal(key.monthly_budget, CLIENT_KEY_NO_BUDGET);
+        assert_int_equal(store_get_key(fixture->store, "0123456789abcdee", &key), STORE_NOT_FOUND);
 }
 
 static void test_newer_version_is_refused_and_left_alone(void **state) {
@@ -770,6 +801,7 @@ int main(void) {
                 FILE_TEST(new_file_is_brought_to_the_current_version),
                 FILE_TEST(file_of_the_first_version_is_brought_on),
                 FILE_TEST(begun_file_is_brought_on),
+                FILE_TEST(first_version_is_brought_on),
                 FILE_TEST(newer_version_is_refused_and_left_alone),
                 FILE_TEST(database_of_others_is_refused_and_left_alone),
                 FILE_TEST(what_is_no_database_is_refused),

@@ -22,6 +22,7 @@ static void test_the_interfaces_that_are_served_are_interfaces(void **state) {
         } table[] = {
                 { interface_daemon, "io.atelier.Daemon", "GetStatus", "ConfigurationInvalid" },
                 { interface_queue, "io.atelier.Queue", "Submit", "Refused" },
+                { interface_keys, "io.atelier.Keys", "Create", "KeyNotFound" },
                 { interface_store, "io.atelier.Store", "Open", "ImageNotFound" },
         };
 

@@ -6,6 +6,7 @@
 //   MODEL, SIZES  what to ask for; the entry has its own defaults
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 
@@ -376,5 +377,35 @@ export function testFailedJob(session) {
     assert.equal(job.status, 'failed');
     assert.equal(typeof job.error.message, 'string');
     assert.equal(job.result ?? null, null);
+  });
+}
+
+function atelierctl(...words) {
+  return JSON.parse(execFileSync('atelierctl', ['--json', ...words]));
+}
+
+async function assertKeyRefused(client) {
+  await assert.rejects(client.models.list(), error => {
+    assert.ok(error instanceof OpenAI.AuthenticationError, String(error));
+    assert.deepEqual([error.status, error.code, error.type], [401, 'invalid_api_key', 'invalid_request_error']);
+    return true;
+  });
+}
+
+// From here on the gateway asks for a key: these come last.
+export function testKeys(session) {
+  test('with a key made for it the client draws, with another or none it is refused', async () => {
+    const { key, token } = atelierctl('keys', 'create', 'the client');
+    const client = session.client.withOptions({ apiKey: token });
+    await assertKeyRefused(session.client);
+    await assertKeyRefused(session.client.withOptions({ apiKey: `${token}0` }));
+
+    const prompt = newPrompt('a lighthouse behind a gate');
+    const [size] = session.sizes;
+    const reply = await client.images.generate({ model: session.model, size, prompt, response_format: 'b64_json' });
+    await checkReply(session, { prompt, size, n: 1, format: 'b64_json' }, reply);
+
+    atelierctl('keys', 'revoke', key.id);
+    await assertKeyRefused(client);
   });
 }
