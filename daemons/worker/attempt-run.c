@@ -1,6 +1,7 @@
 #include "attempt-run.h"
 
 #include <errno.h>
+#include <sys/random.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -10,6 +11,12 @@ int attempt_failure_unknown(Failure *failure) {
         return failure_set(failure, 502, "server_error", "provider_outcome_unknown", NULL,
                            "The provider was asked and its answer was lost. The request may have been charged and is "
                            "not repeated by itself.");
+}
+
+int attempt_failure_deadline(Failure *failure) {
+        return failure_set(failure, 504, "server_error", "job_deadline_exceeded", NULL,
+                           "The attempts at the provider failed, and the job's deadline (worker.job_timeout) came "
+                           "before another one. The job's attempts say why.");
 }
 
 int attempt_run_new(AttemptRun **ret, Manager *manager, ProviderSlot *slot, const char *id, const char *lease,
@@ -66,17 +73,27 @@ static int settle_end(Write *write, Store *store) {
         return r < 0 ? r : WRITE_STANDS;
 }
 
-/* What a provider says may quote the prompt, which does not belong in the journal: of a refusal only its status and
+/* What a provider says may quote the prompt, which does not belong in the journal: of an answer only its status and
  * code are told here. The job has the rest. */
+static char *end_reason(AttemptRun *run) {
+        const Attempt *attempt = current_attempt(run);
+        const Failure *failure = &run->job->failure;
+
+        if (attempt->outcome == ATTEMPT_COMPLETED)
+                return NULL;
+        if (attempt->retry_delay > 0)
+                return text_format(" (HTTP %d); it is made again in %.3f s", run->http_status,
+                                   (double) attempt->retry_delay / (double) USEC_PER_SEC);
+        if (attempt->outcome == ATTEMPT_REFUSED)
+                return text_format(": %d %s; not made again, since %s", failure->status,
+                                   failure->code ?: "without a code", retry_verdict_reason(run->verdict));
+        return attempt->cause ? text_format(": %s", attempt->cause) : NULL;
+}
+
 static void log_end(AttemptRun *run) {
         const Attempt *attempt = current_attempt(run);
         const Job *job = run->job;
-        _cleanup_free_ char *why = NULL;
-
-        if (attempt->outcome == ATTEMPT_REFUSED)
-                why = text_format(": %d %s", job->failure.status, job->failure.code ?: "without a code");
-        else if (attempt->cause)
-                why = text_format(": %s", attempt->cause);
+        _cleanup_free_ char *why = end_reason(run);
 
         (void) log_record(job->status == JOB_COMPLETED ? LOG_INFO : LOG_WARNING, 0,
                           LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_MODEL", job->model },
@@ -123,16 +140,6 @@ static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus statu
         run->job->ended_at = job_status_ended(status) ? attempt->ended_at : 0;
         run->write = (Write) { .apply = apply_end, .settle = settle_end, .done = on_end_written };
         attempt_run_save(run);
-}
-
-/* An attempt of unknown outcome is repeated only where the configuration says so. */
-static void end_unknown(AttemptRun *run) {
-        const Settings *settings = service_settings(run->manager->service);
-        bool again = run->slot->retry_unknown && run->job->n_attempts < (size_t) settings->worker.attempts_max;
-
-        if (again)
-                failure_done(&run->job->failure);
-        end_attempt(run, ATTEMPT_UNKNOWN, again ? JOB_QUEUED : JOB_FAILED);
 }
 
 /* ------------------------------------------------------------------ images */
@@ -214,6 +221,66 @@ static void take_failure(AttemptRun *run, GenerationResult *result) {
         };
 }
 
+/* Pauses of retries alone are counted: what a restart interrupted says nothing about the provider. */
+static unsigned count_retries(const Job *job) {
+        unsigned retries = 0;
+
+        for (size_t i = 0; i < job->n_attempts; i++)
+                if (job->attempts[i].retry_delay > 0)
+                        retries++;
+        return retries;
+}
+
+static usec_t time_left(const Job *job, usec_t timeout) {
+        usec_t now = time_now_realtime();
+
+        return job->started_at + timeout > now ? job->started_at + timeout - now : 0;
+}
+
+static RetryVerdict judge_failure(AttemptRun *run, const GenerationResult *result, usec_t *ret_delay) {
+        const WorkerSettings *settings = &service_settings(run->manager->service)->worker;
+        const RetryEnd end = {
+                .outcome = result->outcome,
+                .http_status = result->http_status,
+                .type = run->job->failure.type,
+                .code = run->job->failure.code,
+                .retry_after = result->retry_after,
+                .hint = result->hint,
+                .local = result->local,
+        };
+        RetryLimits limits = {
+                .retries_made = count_retries(run->job),
+                .attempts_max = (unsigned) settings->attempts_max,
+                .retry_unknown = run->slot->retry_unknown,
+                .delay_min = settings->retry_min,
+                .delay_max = settings->retry_max,
+                .time_left = time_left(run->job, settings->job_timeout),
+        };
+
+        (void) !getrandom(&limits.chance, sizeof(limits.chance), GRND_NONBLOCK);
+        return retry_policy(&end, &limits, ret_delay);
+}
+
+/* The job goes back into the queue for its next attempt, or fails as its last one did. */
+static void end_failed(AttemptRun *run, const GenerationResult *result) {
+        static const AttemptOutcome outcomes[] = {
+                [GENERATION_REFUSED] = ATTEMPT_REFUSED,
+                [GENERATION_UNSENT] = ATTEMPT_UNSENT,
+                [GENERATION_UNKNOWN] = ATTEMPT_UNKNOWN,
+        };
+        usec_t delay;
+
+        run->http_status = result->http_status;
+        run->verdict = judge_failure(run, result, &delay);
+        if (run->verdict == RETRY_LATER) {
+                failure_done(&run->job->failure);
+                current_attempt(run)->retry_delay = delay;
+                run->job->not_before = time_now_realtime() + delay;
+        } else if (run->verdict == RETRY_NOT_IN_TIME)
+                (void) attempt_failure_deadline(&run->job->failure);
+        end_attempt(run, outcomes[result->outcome], run->verdict == RETRY_LATER ? JOB_QUEUED : JOB_FAILED);
+}
+
 static void on_generated(GenerationResult *result, void *userdata) {
         AttemptRun *run = userdata;
         Attempt *attempt = current_attempt(run);
@@ -230,12 +297,7 @@ static void on_generated(GenerationResult *result, void *userdata) {
         }
 
         take_failure(run, result);
-        if (result->outcome == GENERATION_REFUSED)
-                end_attempt(run, ATTEMPT_REFUSED, JOB_FAILED);
-        else if (result->outcome == GENERATION_UNSENT)
-                end_attempt(run, ATTEMPT_UNSENT, JOB_FAILED);
-        else
-                end_unknown(run);
+        end_failed(run, result);
 }
 
 /* What keeps a claimed job from being sent is ours: nothing was charged. */

@@ -13,6 +13,7 @@
 #include "commit-group.h"
 #include "job.h"
 #include "manager.h"
+#include "retry-policy.h"
 
 typedef struct AttemptRun AttemptRun;
 
@@ -46,6 +47,8 @@ struct AttemptRun {
         char id[JOB_ID_MAX];
         const char *lease;
         int64_t number;              /* of the attempt */
+        RetryVerdict verdict;        /* on a failed one */
+        int http_status;             /* of the provider's answer; 0: none */
         Job *job;                    /* from the claim on */
         JsonValue *request;
         Generation *generation;
@@ -65,3 +68,6 @@ bool attempt_run_needs_image(const AttemptRun *run, const char *sha256, ImageFor
 
 /* What a client is told of an attempt whose outcome nobody knows. */
 int attempt_failure_unknown(Failure *failure);
+
+/* The same of a job that could only be tried again after its deadline. */
+int attempt_failure_deadline(Failure *failure);

@@ -11,8 +11,6 @@
 #define JOB_ID_PREFIX "job_"
 #define JOB_ID_MAX (sizeof(JOB_ID_PREFIX) - 1 + ID_TEXT_MAX)
 
-#define MODEL_NAME_MAX 128  /* bytes with NUL */
-
 /* As OpenAI names them; the numbers stand in the database. */
 typedef enum JobStatus {
         JOB_QUEUED = 0,
@@ -62,6 +60,7 @@ typedef struct Attempt {
         usec_t started_at, ended_at; /* realtime; 0: not yet */
         char *provider_request_id;
         char *cause;
+        usec_t retry_delay;          /* after which the job was to be tried again; 0: it was not */
 } Attempt;
 
 typedef struct JobImage {
@@ -78,6 +77,7 @@ typedef struct Job {
         char *response_format;       /* "url" or "b64_json" */
         char *request;               /* the ImageRequest as JSON text */
         usec_t created_at, started_at, ended_at;
+        usec_t not_before;           /* realtime: a queued job that is to be tried again; 0: any other */
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
         Failure failure;
         JobImage *images;

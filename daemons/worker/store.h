@@ -41,9 +41,9 @@ int store_submit(Store *store, Job *job);
 int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
                         Job **ret);
 
-/* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again. Images,
- * usage, reply and failure are taken from `job`, the attempt's facts from its last attempt. STORE_WRONG_STATE: that
- * attempt is not under way. */
+/* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again, and not before
+ * job->not_before. Images, usage, reply and failure are taken from `job`, the attempt's facts from its last attempt.
+ * STORE_WRONG_STATE: that attempt is not under way. */
 int store_end_attempt(Store *store, const Job *job);
 
 /* queued → cancelled or failed (job->failure). */
@@ -58,13 +58,26 @@ int store_delete(Store *store, const char *id);
 /* Reading. */
 int store_get(Store *store, const char *id, Job **ret);                       /* STORE_NOT_FOUND */
 
-/* Waiting jobs that are not held in their order, up to `limit`, behind sequence `after`. Returns their number. */
+/* A waiting job that is not held. */
 typedef struct WaitingJob {
         char id[JOB_ID_MAX];
-        char model[MODEL_NAME_MAX];
         int64_t sequence;
+        usec_t not_before;           /* realtime, of a retry; 0: it is none */
 } WaitingJob;
-int store_list_waiting(Store *store, int64_t after, WaitingJob *jobs, size_t limit);
+
+/* The model, behind `after` in the order of names ("" is before all), that jobs wait for. STORE_NOT_FOUND. */
+int store_next_waiting_model(Store *store, const char *after, char **ret);
+
+/* Of the model's waiting jobs that may start at `now` (realtime) the one behind `after`, or the first (NULL): retries in
+ * the order of their times, then what was never tried in order of acceptance. STORE_NOT_FOUND. Costs the logarithm of
+ * what waits, as do the two below. */
+int store_next_waiting(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret);
+
+/* When the first retry is due that is not due at `now`. STORE_NOT_FOUND. */
+int store_next_retry_time(Store *store, usec_t now, usec_t *ret);
+
+/* The waiting retry whose first attempt began the longest ago, and when that was. STORE_NOT_FOUND. */
+int store_oldest_retry(Store *store, WaitingJob *ret, usec_t *ret_started_at);
 
 /* Newest first; status JOB_STATUS_INVALID = any; after NULL = from the newest. Each job in full. */
 int store_list(Store *store, JobStatus status, const char *after, size_t limit, Job ***ret, size_t *ret_count);

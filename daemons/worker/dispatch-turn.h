@@ -1,0 +1,23 @@
+/* One look at all that waits: which job may start next, and when to look again if none may.
+ *
+ * Each model with waiting jobs is a lane of its own. A lane whose provider takes nothing at the moment is left out as a
+ * whole, at the cost of one look, however many jobs stand in it; of the others the job goes first that was accepted
+ * first. A job is offered once in a turn, whatever becomes of it. */
+#pragma once
+
+#include "manager.h"
+#include "store.h"
+
+typedef struct DispatchTurn DispatchTurn;
+
+enum {
+        DISPATCH_TURN_OVER = 1,
+};
+
+/* `now` is the wall clock, by which retries are due. */
+int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now);
+DispatchTurn *dispatch_turn_free(DispatchTurn *turn);
+DEFINE_CLEANUP(DispatchTurn *, dispatch_turn_free);
+
+/* The next job and where it is made; NULL: nothing here can ever make it. DISPATCH_TURN_OVER: no job may start. */
+int dispatch_turn_next(DispatchTurn *turn, WaitingJob *ret, ProviderSlot **ret_slot);
