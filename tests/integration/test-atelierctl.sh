@@ -141,7 +141,7 @@ expect_json 'jobs show --json' 'it.failure.code === "quota"'
 answers Queue.Get "{\"replies\": [{\"job\": $WAITING}]}"
 ctl jobs show job_1
 expect 'jobs show of one that is to be tried again' 0 \
-    $'next try +2023-11-14T22:13:22Z\n.*: HTTP 429\n +again +after 2.5 s\n' ''
+    $'next try +2023-11-14T22:13:22Z\n.*: HTTP 429\n +again +after 2.5 s' ''
 answers Queue.Get '{"error": "io.atelier.Queue.JobNotFound", "replies": [{"id": "job_9"}]}'
 ctl jobs show job_9
 expect 'jobs show of no job' 1 '' 'no job job_9; see: atelierctl jobs list'
