@@ -50,6 +50,7 @@ AttemptRun *attempt_run_free(AttemptRun *run) {
                 (void) temporary_image_free(run->images[i]);
         run->slot->running--;
         (void) provider_table_unref(run->providers);
+        (void) gate_unref(run->gate);
         (void) json_free(run->request);
         (void) job_free(run->job);
         free(run);
@@ -289,6 +290,7 @@ static void on_generated(GenerationResult *result, void *userdata) {
         if (run->freeing)
                 return;
 
+        run->hooks->answered(run, result, run->userdata);
         attempt->provider_request_id = TAKE_PTR(result->provider_request_id);
         attempt->cause = TAKE_PTR(result->cause);
         if (result->outcome == GENERATION_COMPLETED) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "commit-group.h"
+#include "gates.h"
 #include "job.h"
 #include "manager.h"
 #include "retry-policy.h"
@@ -28,6 +29,7 @@ typedef enum AttemptRunState {
 typedef struct AttemptRunHooks {
         void (*started)(AttemptRun *run, void *userdata);                     /* run->job is in progress */
         void (*not_started)(AttemptRun *run, int result, void *userdata);     /* freed afterwards */
+        void (*answered)(AttemptRun *run, const GenerationResult *result, void *userdata);  /* by the provider */
         /* run->job as stored; freed afterwards. */
         void (*ended)(AttemptRun *run, void *userdata);
         void (*unsaved)(AttemptRun *run, void *userdata);                     /* attempt_run_save() tries again */
@@ -39,6 +41,8 @@ struct AttemptRun {
         Manager *manager;
         ProviderTable *providers;    /* kept while the attempt runs, through a reload */
         ProviderSlot *slot;
+        Gate *gate;                  /* through which it came; or NULL */
+        bool probe;                  /* of the gate's circuit, until it is told of the end */
         const AttemptRunHooks *hooks;
         void *userdata;
 

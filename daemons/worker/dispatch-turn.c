@@ -5,6 +5,7 @@
 typedef struct Lane {
         char *model;
         ProviderSlot *slot;     /* NULL: model or provider is not configured */
+        Gate *gate;
         WaitingJob head;        /* sequence 0: not looked up yet */
         bool taken;             /* the head was offered: the next one is behind it */
         bool over;
@@ -14,6 +15,7 @@ struct DispatchTurn {
         Manager *manager;
         Store *store;
         usec_t now;             /* realtime */
+        usec_t wake;            /* monotonic */
         Lane *lanes;
         size_t n_lanes;
 };
@@ -30,7 +32,7 @@ DispatchTurn *dispatch_turn_free(DispatchTurn *turn) {
 
 static int add_lane(DispatchTurn *turn, const char *after) {
         const ModelConf *model;
-        Lane *lanes;
+        Lane *lanes, *lane;
         char *name;
         int r;
 
@@ -44,10 +46,12 @@ static int add_lane(DispatchTurn *turn, const char *after) {
         }
         turn->lanes = lanes;
         model = settings_find_model(service_settings(turn->manager->service), name);
-        turn->lanes[turn->n_lanes++] = (Lane) {
-                .model = name,
-                .slot = model ? provider_table_find(turn->manager->providers, model->provider) : NULL,
-        };
+        lane = &turn->lanes[turn->n_lanes++];
+        *lane = (Lane) { .model = name };
+        if (model) {
+                lane->slot = provider_table_find(turn->manager->providers, model->provider);
+                lane->gate = gates_find(turn->manager->gates, name);
+        }
         return 0;
 }
 
@@ -61,6 +65,7 @@ int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now) {
         turn->manager = manager;
         turn->store = commit_group_store(manager->group);
         turn->now = now;
+        turn->wake = USEC_INFINITY;
 
         while (r == 0 && turn->store)
                 r = add_lane(turn, turn->n_lanes > 0 ? turn->lanes[turn->n_lanes - 1].model : "");
@@ -71,9 +76,17 @@ int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now) {
 }
 
 /* A key that has gone missing comes back with the operator's next reload: until then its jobs wait. */
-static bool is_closed(const Lane *lane) {
-        return lane->slot &&
-               (!provider_has_key(lane->slot->provider) || lane->slot->running >= lane->slot->concurrency);
+static bool is_closed(DispatchTurn *turn, const Lane *lane) {
+        usec_t wait;
+
+        if (!lane->slot)
+                return false;
+        if (!provider_has_key(lane->slot->provider) || lane->slot->running >= lane->slot->concurrency)
+                return true;
+        wait = lane->gate ? gate_wait(lane->gate, time_now_monotonic()) : 0;
+        if (wait > 0)
+                turn->wake = MIN(turn->wake, wait);
+        return wait > 0;
 }
 
 static int look_up_head(DispatchTurn *turn, Lane *lane) {
@@ -90,14 +103,15 @@ static int look_up_head(DispatchTurn *turn, Lane *lane) {
         return 0;
 }
 
-int dispatch_turn_next(DispatchTurn *turn, WaitingJob *ret, ProviderSlot **ret_slot) {
+int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret) {
         Lane *next = NULL;
         int r;
 
         for (size_t i = 0; i < turn->n_lanes; i++) {
                 Lane *lane = &turn->lanes[i];
 
-                lane->over |= is_closed(lane);
+                if (!lane->over)
+                        lane->over = is_closed(turn, lane);
                 if (lane->over)
                         continue;
                 r = look_up_head(turn, lane);
@@ -110,7 +124,10 @@ int dispatch_turn_next(DispatchTurn *turn, WaitingJob *ret, ProviderSlot **ret_s
                 return DISPATCH_TURN_OVER;
 
         next->taken = true;
-        *ret = next->head;
-        *ret_slot = next->slot;
+        *ret = (DispatchJob) { next->head, next->slot, next->gate };
         return 0;
+}
+
+usec_t dispatch_turn_wake(const DispatchTurn *turn) {
+        return turn->wake;
 }

@@ -5,6 +5,7 @@
  * first. A job is offered once in a turn, whatever becomes of it. */
 #pragma once
 
+#include "gates.h"
 #include "manager.h"
 #include "store.h"
 
@@ -19,5 +20,14 @@ int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now);
 DispatchTurn *dispatch_turn_free(DispatchTurn *turn);
 DEFINE_CLEANUP(DispatchTurn *, dispatch_turn_free);
 
-/* The next job and where it is made; NULL: nothing here can ever make it. DISPATCH_TURN_OVER: no job may start. */
-int dispatch_turn_next(DispatchTurn *turn, WaitingJob *ret, ProviderSlot **ret_slot);
+typedef struct DispatchJob {
+        WaitingJob waiting;
+        ProviderSlot *slot;     /* NULL: nothing here can ever make it */
+        Gate *gate;             /* with a slot */
+} DispatchJob;
+
+/* The next job. DISPATCH_TURN_OVER: no job may start. */
+int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret);
+
+/* When lanes that were left out are to be looked at again (monotonic); USEC_INFINITY: after an event. */
+usec_t dispatch_turn_wake(const DispatchTurn *turn);

@@ -15,7 +15,7 @@
  * called. In memory are only the attempts under way (attempt-run.h), at most worker.concurrency.
  *
  * What can't start at once waits for an event that is known: an attempt ends, a job comes, an operator acts, or a time
- * comes for which the due timer is set (of a retry, or of a deadline that ends one). Nothing is looked for in between.
+ * comes for which the due timer is set (of a retry, of a deadline that ends one, of a gate that opens). Nothing is looked for in between.
  * Times of retries stand in the store by the wall clock, so a restart keeps them.
  *
  * A crash leaves jobs in progress under the lease of a process that is gone. The next start settles them: the outcome
@@ -150,6 +150,12 @@ static void run_started(AttemptRun *run, void *userdata) {
         watchers_notify(dispatcher->manager->watchers, run->job);
 }
 
+static void run_answered(AttemptRun *run, const GenerationResult *result, _unused_ void *userdata) {
+        if (run->gate)
+                gate_end(run->gate, run->probe, result, time_now_monotonic());
+        run->probe = false;
+}
+
 static void forget_run(Dispatcher *dispatcher, AttemptRun *run) {
         for (AttemptRun **link = &dispatcher->runs; *link; link = &(*link)->next)
                 if (*link == run) {
@@ -157,6 +163,8 @@ static void forget_run(Dispatcher *dispatcher, AttemptRun *run) {
                         break;
                 }
         dispatcher->n_runs--;
+        if (run->probe)
+                gate_end(run->gate, true, NULL, time_now_monotonic());
         look_whether_parked(dispatcher);
         dispatcher->progress_at = time_now_monotonic();
         metrics_set(dispatcher->manager->metrics, METRIC_ACTIVE_GENERATIONS, NULL, (double) dispatcher->n_runs);
@@ -214,6 +222,7 @@ static int on_retry_timer(_unused_ sd_event_source *source, _unused_ uint64_t us
 static const AttemptRunHooks run_hooks = {
         .started = run_started,
         .not_started = run_not_started,
+        .answered = run_answered,
         .ended = run_ended,
         .unsaved = run_unsaved,
 };
@@ -284,13 +293,16 @@ static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting, int (*f
         return 0;
 }
 
-static int start_job(Dispatcher *dispatcher, const WaitingJob *waiting, ProviderSlot *slot) {
+static int start_job(Dispatcher *dispatcher, const DispatchJob *job) {
         AttemptRun *run;
         int r;
 
-        r = attempt_run_new(&run, dispatcher->manager, slot, waiting->id, dispatcher->lease, &run_hooks, dispatcher);
+        r = attempt_run_new(&run, dispatcher->manager, job->slot, job->waiting.id, dispatcher->lease, &run_hooks,
+                            dispatcher);
         if (r < 0)
                 return r;
+        run->gate = gate_ref(job->gate);
+        run->probe = run->gate && gate_begin(run->gate);
         run->next = dispatcher->runs;
         dispatcher->runs = run;
         dispatcher->n_runs++;
@@ -346,8 +358,7 @@ static int look_for_retries(Store *store, usec_t *ret_now, usec_t *ret_wake) {
 /* Starts what may start. *ret_wake is lowered to when there may be more. */
 static int start_jobs(Dispatcher *dispatcher, usec_t now, usec_t *ret_wake) {
         _cleanup_(dispatch_turn_freep) DispatchTurn *turn = NULL;
-        ProviderSlot *slot;
-        WaitingJob job;
+        DispatchJob job;
         int r;
 
         r = dispatch_turn_new(&turn, dispatcher->manager, now);
@@ -358,17 +369,18 @@ static int start_jobs(Dispatcher *dispatcher, usec_t now, usec_t *ret_wake) {
                         *ret_wake = 0;
                         return 0;
                 }
-                r = dispatch_turn_next(turn, &job, &slot);
+                r = dispatch_turn_next(turn, &job);
                 if (r != 0)
-                        return MIN(r, 0);
-                r = slot ? start_job(dispatcher, &job, slot) : reject_job(dispatcher, &job, fail_unavailable);
+                        break;
+                r = job.slot ? start_job(dispatcher, &job) : reject_job(dispatcher, &job.waiting, fail_unavailable);
                 if (r < 0) {
-                        (void) log_error_errno(r, "job %s can't be started", job.id);
+                        (void) log_error_errno(r, "job %s can't be started", job.waiting.id);
                         back_off(dispatcher);
                         return 0;
                 }
         }
-        return 0;
+        *ret_wake = MIN(*ret_wake, dispatch_turn_wake(turn));
+        return MIN(r, 0);
 }
 
 static void set_due_timer(Dispatcher *dispatcher, usec_t wake) {

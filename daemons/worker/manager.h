@@ -2,6 +2,7 @@
 #pragma once
 
 #include "commit-group.h"
+#include "gates.h"
 #include "image-store.h"
 #include "io/http-client.h"
 #include "io/metrics.h"
@@ -26,6 +27,7 @@ typedef struct Manager {
         HttpClient *http;
         ImageStore *images;
         ProviderTable *providers;
+        Gates *gates;
         PriceBook *prices;
         CommitGroup *group;
         KeepGroup *keeps;
@@ -55,4 +57,5 @@ enum {
         METRIC_JOBS_TOTAL,
         METRIC_ATTEMPTS_TOTAL,
         METRIC_COMMIT_WRITES,
+        METRIC_CIRCUIT_STATE,
 };

@@ -193,6 +193,12 @@ static const ConfSetting worker_settings[] = {
                   "doubles with each further one." },
         { "retry_max", CONF_DURATION, FIELD(WorkerSettings, retry_max), RANGE(USEC_PER_MSEC, 2 * USEC_PER_MINUTE),
           .fallback = "8s", .help = "The longest of these pauses." },
+        { "breaker_failures", CONF_INTEGER, FIELD(WorkerSettings, breaker_failures), RANGE(1, 1000), .fallback = "5",
+          .help = "Failures in a row after which a model at its provider is left alone (the circuit opens): its jobs "
+                  "wait." },
+        { "breaker_cooldown", CONF_DURATION, FIELD(WorkerSettings, breaker_cooldown),
+          RANGE(USEC_PER_MSEC, (int64_t) USEC_PER_HOUR), .fallback = "30s",
+          .help = "How long it is left alone before one job is tried, whose end decides." },
         { "job_timeout", CONF_DURATION, FIELD(WorkerSettings, job_timeout),
           RANGE(USEC_PER_MSEC, 30 * (int64_t) USEC_PER_DAY), .fallback = "15min",
           .help = "Deadline of a job, from its first attempt on: one that could only be tried again after it fails." },

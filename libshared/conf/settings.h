@@ -109,6 +109,8 @@ typedef struct WorkerSettings {
         int64_t queue_max;            /* jobs that wait; further ones are refused with 503 */
         int64_t attempts_max;         /* of one job; those that the end of the worker interrupted apart */
         usec_t retry_min, retry_max;  /* between two attempts, where the provider names no time */
+        int64_t breaker_failures;     /* in a row of a model at its provider: no attempt begins then, */
+        usec_t breaker_cooldown;      /* for so long */
         usec_t job_timeout;           /* no further attempt begins so long after the first */
         int64_t interruptions_max;    /* attempts of a job over which the worker may have ended */
         int64_t images_per_request_max;  /* MAX_IMAGES_PER_REQUEST; presets 10, 5, 3 */

@@ -381,6 +381,143 @@ static void test_many_jobs_of_a_model_that_is_gone_all_end(void **state) {
         assert_int_equal(stored_status(fixture->worker, 0x10000 + MANY), JOB_FAILED);
 }
 
+/* ------------------------------------------------------------------ the circuit */
+
+#define FAILURE { 500, "", ERROR("server_error", "") }
+
+static const CircuitBreaker *circuit(RetryFixture *fixture, const char *model) {
+        return gate_circuit(gates_find(fixture->worker->manager->gates, model));
+}
+
+static double circuit_gauge(RetryFixture *fixture) {
+        return metrics_get(fixture->worker->manager->metrics, METRIC_CIRCUIT_STATE, METRIC_VALUES("box", "m"));
+}
+
+/* Two jobs fail, and the circuit of their model with them. */
+static void break_circuit(RetryFixture *fixture, const Answer *list, size_t count, const char *cooldown) {
+        char worker[128];
+
+        (void) snprintf(worker, sizeof(worker), "attempts_max = 1; breaker_failures = 2; breaker_cooldown = \"%s\";",
+                        cooldown);
+        start(fixture, list, count, worker, "");
+        assert_string_equal(told_status(wait_for(submit(fixture, 1))), "failed");
+        assert_int_equal(circuit(fixture, "m")->state, CIRCUIT_CLOSED);
+        assert_true(circuit_gauge(fixture) == 0);
+        assert_string_equal(told_status(wait_for(submit(fixture, 2))), "failed");
+        assert_int_equal(circuit(fixture, "m")->state, CIRCUIT_OPEN);
+        assert_true(circuit_gauge(fixture) == 2);
+}
+
+static void test_jobs_wait_before_an_open_circuit(void **state) {
+        RetryFixture *fixture = *state;
+        TestCall *call;
+
+        break_circuit(fixture, ANSWERS(FAILURE), "10min");
+        call = submit(fixture, 3);
+        assert_string_equal(told_status(wait_for(submit_to(fixture, 4, "free"))), "completed");
+        assert_false(call->over);
+        assert_int_equal(stored_status(fixture->worker, 3), JOB_QUEUED);
+        assert_int_equal(requests(fixture), 2);
+        assert_false(dispatcher_stalled(fixture->worker->manager->dispatcher));
+}
+
+static void test_probe_that_does_well_lets_all_through(void **state) {
+        RetryFixture *fixture = *state;
+        TestCall *calls[3];
+
+        break_circuit(fixture, ANSWERS(FAILURE, FAILURE, IMAGE), "300ms");
+        for (unsigned i = 0; i < ELEMENTS(calls); i++)
+                calls[i] = submit(fixture, 3 + i);
+        assert_int_equal(requests(fixture), 2);
+        for (unsigned i = 0; i < ELEMENTS(calls); i++)
+                assert_string_equal(told_status(wait_for(calls[i])), "completed");
+        assert_int_equal(circuit(fixture, "m")->state, CIRCUIT_CLOSED);
+        assert_true(circuit_gauge(fixture) == 0);
+}
+
+static void reload(RetryFixture *fixture) {
+        _cleanup_(buffer_done) Buffer errors = {};
+
+        assert_int_equal(worker_service_kind.reload(service_settings(fixture->worker->service), &errors,
+                                                    fixture->worker->manager), 0);
+}
+
+/* One job is spent on it, and not all that wait. */
+static void test_probe_that_fails_opens_it_again(void **state) {
+        RetryFixture *fixture = *state;
+        TestCall *probe, *call;
+
+        break_circuit(fixture, ANSWERS(FAILURE), "10min");
+        probe = submit(fixture, 3);
+        WAIT_UNTIL(fixture->worker, stored_waiting(fixture->worker) == 1);
+        call = submit(fixture, 4);
+        WAIT_UNTIL(fixture->worker, stored_waiting(fixture->worker) == 2);
+        reload(fixture);
+        assert_string_equal(told_status(wait_for(probe)), "failed");
+        assert_int_equal(circuit(fixture, "m")->state, CIRCUIT_OPEN);
+        assert_true(circuit_wait(circuit(fixture, "m"), time_now_monotonic()) > 0);
+        assert_false(call->over);
+        assert_int_equal(requests(fixture), 3);
+        assert_true(circuit_gauge(fixture) == 2);
+}
+
+static void test_rate_limits_open_no_circuit(void **state) {
+        RetryFixture *fixture = *state;
+
+        start(fixture, ANSWERS(RATE_LIMIT), "attempts_max = 1; breaker_failures = 2;", "");
+        for (unsigned number = 1; number <= 4; number++)
+                assert_string_equal(told_status(wait_for(submit(fixture, number))), "failed");
+        assert_int_equal(circuit(fixture, "m")->state, CIRCUIT_CLOSED);
+        assert_int_equal(requests(fixture), 4);
+}
+
+/* A job that has met failures ends by its deadline; one that was never tried goes on waiting. */
+static void test_deadline_counts_before_an_open_circuit(void **state) {
+        RetryFixture *fixture = *state;
+        _cleanup_(job_freep) Job *job = NULL;
+
+        start(fixture, ANSWERS(FAILURE), "breaker_failures = 2; breaker_cooldown = \"10min\"; job_timeout = \"500ms\";",
+              "");
+        (void) submit(fixture, 1);
+        WAIT_UNTIL(fixture->worker, circuit(fixture, "m")->state == CIRCUIT_OPEN);
+        (void) submit(fixture, 2);
+        job = ended_job(fixture, 1);
+        assert_string_equal(job->failure.code, "job_deadline_exceeded");
+        assert_int_equal(job->n_attempts, 2);
+        assert_int_equal(stored_status(fixture->worker, 2), JOB_QUEUED);
+}
+
+/* The operator may have mended what was wrong. */
+static void test_reload_has_it_tried_at_once(void **state) {
+        RetryFixture *fixture = *state;
+        TestCall *call;
+
+        break_circuit(fixture, ANSWERS(FAILURE, FAILURE, IMAGE), "10min");
+        call = submit(fixture, 3);
+        assert_string_equal(told_status(wait_for(submit_to(fixture, 4, "free"))), "completed");
+        reload(fixture);
+        assert_string_equal(told_status(wait_for(call)), "completed");
+}
+
+static void test_status_tells_of_an_open_circuit(void **state) {
+        RetryFixture *fixture = *state;
+        _cleanup_(json_freep) JsonValue *facts = json_new_array();
+        _cleanup_(buffer_done) Buffer status = {};
+        const char *told = NULL;
+        const JsonValue *fact;
+
+        break_circuit(fixture, ANSWERS(FAILURE), "10min");
+        assert_int_equal(worker_service_kind.facts(facts, fixture->worker->manager), 0);
+        cJSON_ArrayForEach(fact, facts)
+                if (text_equal(json_get_string(fact, "name"), "circuit.box.m"))
+                        told = json_get_string(fact, "value");
+        assert_non_null(told);
+        assert_non_null(strstr(told, "open, one job is tried in "));
+        worker_service_kind.status(&status, fixture->worker->manager);
+        assert_int_equal(buffer_append(&status, "", 1), 0);
+        assert_non_null(strstr((char *) status.data, "1 circuit"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -402,6 +539,13 @@ int main(void) {
                 TEST(deadline_ends_what_could_not_begin_in_time),
                 TEST(saturated_provider_holds_back_nobody_else),
                 TEST(many_jobs_of_a_model_that_is_gone_all_end),
+                TEST(jobs_wait_before_an_open_circuit),
+                TEST(probe_that_does_well_lets_all_through),
+                TEST(probe_that_fails_opens_it_again),
+                TEST(rate_limits_open_no_circuit),
+                TEST(deadline_counts_before_an_open_circuit),
+                TEST(reload_has_it_tried_at_once),
+                TEST(status_tells_of_an_open_circuit),
         };
 
         fault_vfs_install();
