@@ -1,12 +1,14 @@
 #include "dispatch-turn.h"
 
 #include <errno.h>
+#include <string.h>
 
 typedef struct Lane {
         char *model;
         ProviderSlot *slot;     /* NULL: model or provider is not configured */
         Gate *gate;
         WaitingJob head;        /* sequence 0: not looked up yet */
+        unsigned images;        /* of the head; 0: not looked up */
         bool taken;             /* the head was offered: the next one is behind it */
         bool over;
 } Lane;
@@ -100,10 +102,56 @@ static int look_up_head(DispatchTurn *turn, Lane *lane) {
                 return r;
         lane->over = r == STORE_NOT_FOUND;
         lane->taken = false;
+        lane->images = 0;
         return 0;
 }
 
-int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret) {
+/* A request that can't be read counts as one image: its attempt will say so. */
+static int look_up_images(DispatchTurn *turn, Lane *lane) {
+        _cleanup_(json_freep) JsonValue *request = NULL;
+        _cleanup_(job_freep) Job *job = NULL;
+        int64_t n;
+        int r;
+
+        if (lane->images > 0)
+                return 0;
+        r = store_get(turn->store, lane->head.id, &job);
+        if (r != 0)
+                return r < 0 ? r : -EUCLEAN;
+        (void) json_parse(job->request, strlen(job->request), &request, NULL);
+        n = json_get_integer(request, "n", 1);
+        lane->images = n < 1 || n > GENERATION_IMAGES_MAX ? 1 : (unsigned) n;
+        return 0;
+}
+
+enum {
+        PACED_OUT = 1,
+};
+
+/* Do the images of the lane's head fit into the provider's minute? PACED_OUT: no, and all lanes of the provider are
+ * over. */
+static int check_pace(DispatchTurn *turn, Lane *lane) {
+        usec_t wait;
+        int r;
+
+        if (!lane->gate || !gate_is_paced(lane->gate))
+                return 0;
+        r = look_up_images(turn, lane);
+        if (r < 0)
+                return r;
+        wait = gate_wait_for_images(lane->gate, lane->images, time_now_monotonic());
+        if (wait == 0)
+                return 0;
+
+        turn->wake = MIN(turn->wake, wait);
+        for (size_t i = 0; i < turn->n_lanes; i++)
+                if (turn->lanes[i].slot == lane->slot)
+                        turn->lanes[i].over = true;
+        return PACED_OUT;
+}
+
+/* The lane whose head was accepted first; NULL: none is open. */
+static int find_next(DispatchTurn *turn, Lane **ret) {
         Lane *next = NULL;
         int r;
 
@@ -120,11 +168,27 @@ int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret) {
                 if (!lane->over && (!next || lane->head.sequence < next->head.sequence))
                         next = lane;
         }
-        if (!next)
-                return DISPATCH_TURN_OVER;
+        *ret = next;
+        return 0;
+}
+
+int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret) {
+        Lane *next;
+        int r;
+
+        do {
+                r = find_next(turn, &next);
+                if (r < 0)
+                        return r;
+                if (!next)
+                        return DISPATCH_TURN_OVER;
+                r = check_pace(turn, next);
+                if (r < 0)
+                        return r;
+        } while (r == PACED_OUT);
 
         next->taken = true;
-        *ret = (DispatchJob) { next->head, next->slot, next->gate };
+        *ret = (DispatchJob) { next->head, next->slot, next->gate, next->images };
         return 0;
 }
 

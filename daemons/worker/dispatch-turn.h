@@ -2,7 +2,8 @@
  *
  * Each model with waiting jobs is a lane of its own. A lane whose provider takes nothing at the moment is left out as a
  * whole, at the cost of one look, however many jobs stand in it; of the others the job goes first that was accepted
- * first. A job is offered once in a turn, whatever becomes of it. */
+ * first. A job is offered once in a turn, whatever becomes of it. Where images per minute are bounded, a provider's
+ * first job waits until its images fit, and later ones behind it: else one of many images would wait for good. */
 #pragma once
 
 #include "gates.h"
@@ -24,6 +25,7 @@ typedef struct DispatchJob {
         WaitingJob waiting;
         ProviderSlot *slot;     /* NULL: nothing here can ever make it */
         Gate *gate;             /* with a slot */
+        unsigned images;        /* asked for; 0: not looked up, since nothing hangs on it */
 } DispatchJob;
 
 /* The next job. DISPATCH_TURN_OVER: no job may start. */

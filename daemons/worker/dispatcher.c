@@ -302,7 +302,7 @@ static int start_job(Dispatcher *dispatcher, const DispatchJob *job) {
         if (r < 0)
                 return r;
         run->gate = gate_ref(job->gate);
-        run->probe = run->gate && gate_begin(run->gate);
+        run->probe = run->gate && gate_begin(run->gate, job->images, time_now_monotonic());
         run->next = dispatcher->runs;
         dispatcher->runs = run;
         dispatcher->n_runs++;

@@ -4,18 +4,29 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "pacing.h"
+
+/* Of all models of a provider. */
+typedef struct ProviderPace {
+        unsigned references;
+        char *provider;
+        Pacing pacing;
+} ProviderPace;
 
 struct Gate {
         unsigned references;
         Gates *gates;
         char *provider, *model;
         CircuitBreaker circuit;
+        RateWindow rate;
+        ProviderPace *pace;
 };
 
 struct Gates {
         Metrics *metrics;
         size_t circuit_family;
         CircuitLimits circuit;
+        RateLimits rate;
         Gate **gates;
         size_t n_gates;
 };
@@ -31,6 +42,15 @@ int gates_new(Gates **ret, Metrics *metrics, size_t circuit_family) {
         return 0;
 }
 
+static ProviderPace *pace_unref(ProviderPace *pace) {
+        if (!pace || --pace->references > 0)
+                return NULL;
+        free(pace->provider);
+        free(pace);
+        return NULL;
+}
+DEFINE_CLEANUP(ProviderPace *, pace_unref);
+
 Gate *gate_ref(Gate *gate) {
         if (gate)
                 gate->references++;
@@ -40,6 +60,7 @@ Gate *gate_ref(Gate *gate) {
 Gate *gate_unref(Gate *gate) {
         if (!gate || --gate->references > 0)
                 return NULL;
+        (void) pace_unref(gate->pace);
         free(gate->provider);
         free(gate->model);
         free(gate);
@@ -64,6 +85,30 @@ Gates *gates_free(Gates *gates) {
 static void show_circuit(const Gate *gate, CircuitState state) {
         metrics_set(gate->gates->metrics, gate->gates->circuit_family, METRIC_VALUES(gate->provider, gate->model),
                     (double) state);
+}
+
+static int pace_new(ProviderPace **ret, const char *provider) {
+        _cleanup_(pace_unrefp) ProviderPace *pace = calloc(1, sizeof(*pace));
+
+        if (!pace)
+                return -ENOMEM;
+        pace->references = 1;
+        pace->provider = strdup(provider);
+        if (!pace->provider)
+                return -ENOMEM;
+        *ret = TAKE_PTR(pace);
+        return 0;
+}
+
+/* Takes that of another gate of the provider. */
+static bool share_pace(Gate *gate, Gate *const *others, size_t count) {
+        for (size_t i = 0; i < count; i++)
+                if (text_equal(others[i]->provider, gate->provider)) {
+                        gate->pace = others[i]->pace;
+                        gate->pace->references++;
+                        return true;
+                }
+        return false;
 }
 
 static int gate_new(Gate **ret, Gates *gates, const ModelConf *model) {
@@ -98,6 +143,23 @@ static int take_gate(Gates *gates, const ModelConf *model, Gate **ret) {
         if (!gate || !text_equal(gate->provider, model->provider))
                 return gate_new(ret, gates, model);
         *ret = gate_ref(gate);
+        return 0;
+}
+
+/* Those of before come first, so that what a provider was asked for lately is known to its new models as well. */
+static int take_paces(Gates *gates, Gate *const *list, size_t count, const Settings *settings) {
+        for (size_t i = 0; i < count; i++) {
+                const ProviderConf *conf = settings_find_provider(settings, list[i]->provider);
+                int r;
+
+                if (!list[i]->pace && !share_pace(list[i], gates->gates, gates->n_gates) &&
+                    !share_pace(list[i], list, i)) {
+                        r = pace_new(&list[i]->pace, list[i]->provider);
+                        if (r < 0)
+                                return r;
+                }
+                list[i]->pace->pacing.images_per_minute = (uint64_t) conf->images_per_minute;
+        }
         return 0;
 }
 
@@ -136,11 +198,14 @@ int gates_configure(Gates *gates, const Settings *settings) {
                 if (r >= 0)
                         count++;
         }
+        if (r >= 0)
+                r = take_paces(gates, list, count, settings);
         if (r < 0) {
                 drop_gates(list, count);
                 return r;
         }
 
+        gates->rate = (RateLimits) { settings->worker.retry_min, settings->worker.retry_max };
         gates->circuit = (CircuitLimits) {
                 .failures_max = (unsigned) settings->worker.breaker_failures,
                 .cooldown = settings->worker.breaker_cooldown,
@@ -152,11 +217,24 @@ int gates_configure(Gates *gates, const Settings *settings) {
 }
 
 usec_t gate_wait(const Gate *gate, usec_t now) {
-        return circuit_wait(&gate->circuit, now);
+        usec_t circuit = circuit_wait(&gate->circuit, now), rate = rate_window_wait(&gate->rate, now);
+
+        return MAX(circuit, rate);
 }
 
-bool gate_begin(Gate *gate) {
+bool gate_is_paced(const Gate *gate) {
+        return gate->pace->pacing.images_per_minute > 0;
+}
+
+usec_t gate_wait_for_images(const Gate *gate, unsigned images, usec_t now) {
+        return pacing_wait(&gate->pace->pacing, images, now);
+}
+
+bool gate_begin(Gate *gate, unsigned images, usec_t now) {
         bool probe = circuit_begin(&gate->circuit);
+
+        rate_window_take(&gate->rate);
+        pacing_take(&gate->pace->pacing, images ?: 1, now);
 
         if (probe && is_listed(gate))
                 show_circuit(gate, CIRCUIT_HALF_OPEN);
@@ -188,6 +266,8 @@ static void log_circuit(const Gate *gate) {
 }
 
 void gate_end(Gate *gate, bool probe, const GenerationResult *result, usec_t now) {
+        if (result)
+                rate_window_tell(&gate->rate, &gate->gates->rate, result, now);
         if (!circuit_end(&gate->circuit, &gate->gates->circuit, probe, evidence_of(result), now) || !is_listed(gate))
                 return;
         show_circuit(gate, gate->circuit.state);
@@ -204,4 +284,8 @@ const char *gate_model(const Gate *gate) {
 
 const CircuitBreaker *gate_circuit(const Gate *gate) {
         return &gate->circuit;
+}
+
+const RateWindow *gate_rate(const Gate *gate) {
+        return &gate->rate;
 }

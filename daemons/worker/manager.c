@@ -130,20 +130,25 @@ static int add_fact(JsonValue *array, const char *name, const char *value) {
         return r < 0 ? r : json_append(array, TAKE_PTR(fact));
 }
 
-/* Of the circuits that are not closed. */
-static int add_circuits(JsonValue *array, Manager *manager) {
+/* Why a model's jobs wait: its circuit is not closed, or its rate is used up. */
+static int add_gates(JsonValue *array, Manager *manager) {
         usec_t now = time_now_monotonic();
         Gate *gate;
         int r = 0;
 
         for (size_t i = 0; r >= 0 && (gate = gates_at(manager->gates, i)); i++) {
                 const CircuitBreaker *circuit = gate_circuit(gate);
+                usec_t rate = rate_window_wait(gate_rate(gate), now);
                 _cleanup_free_ char *name = NULL, *value = NULL;
 
-                if (circuit->state == CIRCUIT_CLOSED)
+                if (circuit->state == CIRCUIT_CLOSED && rate == 0)
                         continue;
-                name = text_format("circuit.%s.%s", gate_provider(gate), gate_model(gate));
-                if (circuit->state == CIRCUIT_OPEN && circuit->open_until > now)
+                name = text_format("%s.%s.%s", circuit->state == CIRCUIT_CLOSED ? "rate" : "circuit",
+                                   gate_provider(gate), gate_model(gate));
+                if (circuit->state == CIRCUIT_CLOSED)
+                        value = text_format("used up, one job is tried in %.0f s",
+                                            (double) (rate - now) / (double) USEC_PER_SEC);
+                else if (circuit->state == CIRCUIT_OPEN && circuit->open_until > now)
                         value = text_format("open, one job is tried in %.0f s",
                                             (double) (circuit->open_until - now) / (double) USEC_PER_SEC);
                 else
@@ -174,7 +179,7 @@ static int worker_facts(JsonValue *array, void *userdata) {
                         return -ENOMEM;
                 r = add_fact(array, name, provider_has_key(slot->provider) ? "ready" : "no key");
         }
-        return r < 0 ? r : add_circuits(array, manager);
+        return r < 0 ? r : add_gates(array, manager);
 }
 
 static int worker_format_metrics(Buffer *text, void *userdata) {

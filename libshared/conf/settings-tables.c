@@ -42,6 +42,10 @@ static const ConfSetting provider_settings[] = {
           .help = "Whether an attempt that may have been paid for without an answer is made again." },
         { "concurrency", CONF_INTEGER, FIELD(ProviderConf, concurrency), RANGE(1, 1024), .fallback = "8",
           .help = "Generations in progress at the provider at a time." },
+        { "images_per_minute", CONF_INTEGER, FIELD(ProviderConf, images_per_minute), RANGE(0, 1000000),
+          .fallback = "0",
+          .help = "Images that are asked for in any minute, by all its models together; further jobs wait. 0 is no "
+                  "limit of ours." },
         { "delay", CONF_DURATION, FIELD(ProviderConf, delay), RANGE(0, 10 * USEC_PER_MINUTE), .fallback = "0",
           .help = "How long a picture of the sandbox takes." },
         {},

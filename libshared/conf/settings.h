@@ -51,6 +51,7 @@ typedef struct ProviderConf {
         usec_t connect_timeout, timeout;
         bool retry_unknown;           /* an attempt with unknown outcome may be made again */
         int64_t concurrency;          /* generations at a time */
+        int64_t images_per_minute;    /* that are asked for; 0: as many as come */
         usec_t delay;                 /* sandbox: how long a picture takes */
 } ProviderConf;
 

@@ -38,6 +38,8 @@ static bool answer_in_order(_unused_ LoopbackServer *server, int fd, _unused_ co
 #define IMAGE { 0, NULL, NULL }
 #define RATE_LIMIT { 429, "", ERROR("requests", "rate_limit_exceeded") }
 
+static char rate_headers[512];
+
 /* A worker with a paid provider `box` that answers so, and a sandbox beside it. */
 static void start(RetryFixture *fixture, const Answer *list, size_t count, const char *worker, const char *provider) {
         char text[2048], url[64];
@@ -230,13 +232,17 @@ static void test_client_is_told_that_it_waits(void **state) {
         assert_false(dispatcher_stalled(fixture->worker->manager->dispatcher));
 }
 
+#define OVERLOADED { 503, "Retry-After: 100\r\n", ERROR("service_unavailable_error", "server_is_overloaded") }
+
+/* A place that a job only waits for is taken by the next one. */
 static void test_others_go_on_meanwhile(void **state) {
         RetryFixture *fixture = *state;
 
-        start(fixture, ANSWERS(WAIT_LONG, IMAGE), "", "concurrency = 1;");
+        start(fixture, ANSWERS(OVERLOADED, IMAGE), "concurrency = 1;", "concurrency = 1;");
         (void) submit(fixture, 1);
         WAIT_UNTIL(fixture->worker, waits_after(fixture, 1, 1));
         assert_string_equal(told_status(wait_for(submit(fixture, 2))), "completed");
+        assert_string_equal(told_status(wait_for(submit_to(fixture, 3, "free"))), "completed");
         assert_true(waits_after(fixture, 1, 1));
 }
 
@@ -518,6 +524,99 @@ static void test_status_tells_of_an_open_circuit(void **state) {
         assert_non_null(strstr((char *) status.data, "1 circuit"));
 }
 
+/* ------------------------------------------------------------------ the pace */
+
+static void test_rate_limit_holds_back_all_jobs_of_the_model(void **state) {
+        RetryFixture *fixture = *state;
+        TestCall *call;
+
+        start(fixture, ANSWERS(WAIT_LONG, IMAGE), "", "");
+        (void) submit(fixture, 1);
+        WAIT_UNTIL(fixture->worker, waits_after(fixture, 1, 1));
+        call = submit(fixture, 2);
+        assert_string_equal(told_status(wait_for(submit_to(fixture, 3, "free"))), "completed");
+        assert_false(call->over);
+        assert_int_equal(stored_status(fixture->worker, 2), JOB_QUEUED);
+        assert_int_equal(requests(fixture), 1);
+}
+
+static bool answer_with_rate(_unused_ LoopbackServer *server, int fd, _unused_ const char *request,
+                             _unused_ unsigned number) {
+        loopback_answer(fd, 200, rate_headers, image_answer);
+        return true;
+}
+
+static void answer_rate(RetryFixture *fixture, const char *limit, const char *remaining, const char *reset) {
+        (void) snprintf(rate_headers, sizeof(rate_headers),
+                        "x-ratelimit-limit-requests: %s\r\nx-ratelimit-remaining-requests: %s\r\n"
+                        "x-ratelimit-reset-requests: %s\r\n", limit, remaining, reset);
+        fixture->server = loopback_server_new(answer_with_rate);
+}
+
+static void test_used_up_rate_is_waited_out(void **state) {
+        RetryFixture *fixture = *state;
+        usec_t told_at;
+
+        answer_rate(fixture, "60", "0", "24s");
+        start(fixture, ANSWERS(IMAGE), "", "");
+        assert_string_equal(told_status(wait_for(submit(fixture, 1))), "completed");
+        told_at = gate_rate(gates_find(fixture->worker->manager->gates, "m"))->told_at;
+        assert_string_equal(told_status(wait_for(submit(fixture, 2))), "completed");
+        /* Sixty in 24 seconds are one in 400 ms. */
+        assert_true(time_now_monotonic() >= told_at + 400 * USEC_PER_MSEC);
+        assert_int_equal(requests(fixture), 2);
+}
+
+static void test_what_remains_of_a_rate_is_used(void **state) {
+        RetryFixture *fixture = *state;
+        TestCall *calls[3];
+
+        answer_rate(fixture, "60", "2", "100s");
+        start(fixture, ANSWERS(IMAGE), "", "");
+        assert_string_equal(told_status(wait_for(submit(fixture, 1))), "completed");
+        fixture->server->handler = hold_connection;
+        for (unsigned i = 0; i < ELEMENTS(calls); i++)
+                calls[i] = submit(fixture, 2 + i);
+        assert_string_equal(told_status(wait_for(submit_to(fixture, 9, "free"))), "completed");
+        WAIT_UNTIL(fixture->worker, stored_waiting(fixture->worker) == 1);
+        assert_int_equal(stored_status(fixture->worker, 4), JOB_QUEUED);
+        assert_false(calls[2]->over);
+}
+
+static TestCall *submit_images(RetryFixture *fixture, unsigned number, int64_t n) {
+        JsonValue *parameters = json_new_object(), *request = json_new_object();
+
+        assert_int_equal(json_add_string(request, "prompt", "a"), 0);
+        assert_int_equal(json_add_string(request, "model", "free"), 0);
+        assert_int_equal(json_add_string(request, "size", "64x64"), 0);
+        assert_int_equal(json_add_integer(request, "n", n), 0);
+        assert_int_equal(json_add_string(parameters, "request_id", job_id(number) + strlen(JOB_ID_PREFIX)), 0);
+        assert_int_equal(json_add(parameters, "request", request), 0);
+        return worker_call(fixture->worker, "io.atelier.Queue.Submit", parameters, true);
+}
+
+/* Images are counted, over all models, and the first in the line is not overtaken by one that would fit. */
+static void test_images_per_minute(void **state) {
+        RetryFixture *fixture = *state;
+        TestCall *large, *small;
+
+        worker_configure(fixture->worker,
+                         "providers = ( { name = \"sandbox\"; kind = \"sandbox\"; images_per_minute = 5; } );\n"
+                         "models = ( { name = \"free\"; provider = \"sandbox\"; sizes = [ \"64x64\" ]; },"
+                         "  { name = \"m\"; provider = \"sandbox\"; sizes = [ \"auto\" ]; } );");
+        worker_start(fixture->worker);
+        assert_string_equal(told_status(wait_for(submit_images(fixture, 1, 3))), "completed");
+        large = submit_images(fixture, 2, 3);
+        WAIT_UNTIL(fixture->worker, stored_waiting(fixture->worker) == 1);
+        small = submit(fixture, 3);
+        WAIT_UNTIL(fixture->worker, stored_waiting(fixture->worker) == 2);
+        assert_string_equal(told_status(wait_for(worker_cancel(fixture->worker, 2, false))), "cancelled");
+        assert_string_equal(told_status(wait_for(large)), "cancelled");
+        assert_false(small->over);
+        assert_string_equal(told_status(wait_for(small)), "completed");
+        assert_false(dispatcher_stalled(fixture->worker->manager->dispatcher));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -539,6 +638,10 @@ int main(void) {
                 TEST(deadline_ends_what_could_not_begin_in_time),
                 TEST(saturated_provider_holds_back_nobody_else),
                 TEST(many_jobs_of_a_model_that_is_gone_all_end),
+                TEST(rate_limit_holds_back_all_jobs_of_the_model),
+                TEST(used_up_rate_is_waited_out),
+                TEST(what_remains_of_a_rate_is_used),
+                TEST(images_per_minute),
                 TEST(jobs_wait_before_an_open_circuit),
                 TEST(probe_that_does_well_lets_all_through),
                 TEST(probe_that_fails_opens_it_again),
