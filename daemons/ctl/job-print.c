@@ -99,6 +99,7 @@ static void print_image(const JsonValue *image) {
 
 static void print_attempt(const JsonValue *attempt) {
         int64_t started = json_get_integer(attempt, "started_at", 0);
+        int64_t delay = json_get_integer(attempt, "retry_delay_usec", -1);
         const char *request = json_get_string(attempt, "provider_request_id");
         const char *cause = json_get_string(attempt, "cause");
         char stamp[TIME_STAMP_MAX];
@@ -107,6 +108,8 @@ static void print_attempt(const JsonValue *attempt) {
                         json_get_string(attempt, "outcome") ?: "?", json_get_string(attempt, "provider") ?: "?",
                         time_format_stamp((usec_t) MAX(started, 0), stamp), request ? ", request " : "",
                         request ?: "", cause ? ": " : "", cause ?: "");
+        if (delay >= 0)
+                print_formatted("  again", "after %.1f s", (double) delay / (double) USEC_PER_SEC);
 }
 
 static void print_amount(const JsonValue *cost, const char *name, const char *member) {
@@ -137,6 +140,7 @@ void job_print(const JsonValue *job) {
         print_time(job, "started", "started_at");
         print_time(job, "ended", "ended_at");
         print_took(job);
+        print_time(job, "next try", "retry_at");
         print_cost(json_get_object(job, "cost"));
         print_request(json_get_object(job, "request"));
         cJSON_ArrayForEach(item, json_get_array(job, "images"))

@@ -1,6 +1,8 @@
 #include "attempt-run.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -12,6 +14,12 @@ int attempt_failure_unknown(Failure *failure) {
         return failure_set(failure, 502, "server_error", "provider_outcome_unknown", NULL,
                            "The provider was asked and its answer was lost. The request may have been charged and is "
                            "not repeated by itself.");
+}
+
+int attempt_failure_deadline(Failure *failure) {
+        return failure_set(failure, 504, "server_error", "job_deadline_exceeded", NULL,
+                           "The attempts at the provider failed, and the job's deadline (worker.job_timeout) came "
+                           "before another one. The job's attempts say why.");
 }
 
 int attempt_run_new(AttemptRun **ret, Manager *manager, ProviderSlot *slot, const char *id, const char *lease,
@@ -45,6 +53,7 @@ AttemptRun *attempt_run_free(AttemptRun *run) {
                 (void) temporary_image_free(run->images[i]);
         run->slot->running--;
         (void) provider_table_unref(run->providers);
+        (void) gate_unref(run->gate);
         (void) json_free(run->request);
         (void) job_free(run->job);
         free(run);
@@ -60,8 +69,8 @@ static Attempt *current_attempt(AttemptRun *run) {
 static int apply_end(Write *write, Store *store) {
         AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
 
-        run->verdict = (BudgetVerdict) {};
-        return store_end_attempt(store, run->job, &run->budget, &run->verdict);
+        run->booked = (BudgetVerdict) {};
+        return store_end_attempt(store, run->job, &run->budget, &run->booked);
 }
 
 /* After a commit that failed, the end may be there already, and the job may be even gone: that is as good. */
@@ -71,23 +80,38 @@ static int settle_end(Write *write, Store *store) {
         return r < 0 ? r : WRITE_STANDS;
 }
 
-/* What a provider says may quote the prompt, which does not belong in the journal: of a refusal only its status and
+/* What a provider says may quote the prompt, which does not belong in the journal: of an answer only its status and
  * code are told here. The job has the rest. */
+static char *end_reason(AttemptRun *run) {
+        const Attempt *attempt = current_attempt(run);
+        const Failure *failure = &run->job->failure;
+
+        if (attempt->outcome == ATTEMPT_COMPLETED)
+                return NULL;
+        if (attempt->retry_delay > 0)
+                return text_format(" (HTTP %d); it is made again in %.3f s", run->http_status,
+                                   (double) attempt->retry_delay / (double) USEC_PER_SEC);
+        if (attempt->outcome == ATTEMPT_REFUSED)
+                return text_format(": %d %s; not made again, since %s", failure->status,
+                                   failure->code ?: "without a code", retry_verdict_reason(run->verdict));
+        return attempt->cause ? text_format(": %s", attempt->cause) : NULL;
+}
+
 static void log_end(AttemptRun *run) {
         const Attempt *attempt = current_attempt(run);
         const Job *job = run->job;
-        _cleanup_free_ char *why = NULL;
+        _cleanup_free_ char *why = end_reason(run);
+        char cost[24] = "";
 
-        if (attempt->outcome == ATTEMPT_REFUSED)
-                why = text_format(": %d %s", job->failure.status, job->failure.code ?: "without a code");
-        else if (attempt->cause)
-                why = text_format(": %s", attempt->cause);
+        if (job->cost.entry > 0)
+                (void) snprintf(cost, sizeof(cost), "%lld", (long long) attempt->cost);
 
         (void) log_record(job->status == JOB_COMPLETED ? LOG_INFO : LOG_WARNING, 0,
                           LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_KEY", job->key },
                                      { "ATELIER_MODEL", job->model },
                                      { "ATELIER_PROVIDER", attempt->provider },
-                                     { "ATELIER_PROVIDER_REQUEST", attempt->provider_request_id }),
+                                     { "ATELIER_PROVIDER_REQUEST", attempt->provider_request_id },
+                                     { "ATELIER_COST_MICROS", *cost ? cost : NULL }),
                           "Job %s: attempt %lld at %s %s%s", job->id, (long long) attempt->number,
                           attempt->provider, attempt_outcome_name(attempt->outcome), why ?: "");
 }
@@ -107,7 +131,7 @@ static void on_end_written(Write *write, int result) {
                     METRIC_VALUES(current_attempt(run)->provider,
                                   attempt_outcome_name(current_attempt(run)->outcome)), 1);
         log_end(run);
-        spending_booked(run->manager->spending, &run->verdict);
+        spending_booked(run->manager->spending, &run->booked);
         run->hooks->ended(run, run->userdata);
         (void) attempt_run_free(run);
 }
@@ -132,16 +156,6 @@ static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus statu
                 spending_budget(run->manager->spending, run->job->model, run->job->key, run->job->cost_before.day, &run->budget);
         run->write = (Write) { .apply = apply_end, .settle = settle_end, .done = on_end_written };
         attempt_run_save(run);
-}
-
-/* An attempt of unknown outcome is repeated only where the configuration says so. */
-static void end_unknown(AttemptRun *run) {
-        const Settings *settings = service_settings(run->manager->service);
-        bool again = run->slot->retry_unknown && run->job->n_attempts < (size_t) settings->worker.attempts_max;
-
-        if (again)
-                failure_done(&run->job->failure);
-        end_attempt(run, ATTEMPT_UNKNOWN, again ? JOB_QUEUED : JOB_FAILED);
 }
 
 /* ------------------------------------------------------------------ images */
@@ -240,6 +254,66 @@ static void take_failure(AttemptRun *run, GenerationResult *result) {
         };
 }
 
+/* Pauses of retries alone are counted: what a restart interrupted says nothing about the provider. */
+static unsigned count_retries(const Job *job) {
+        unsigned retries = 0;
+
+        for (size_t i = 0; i < job->n_attempts; i++)
+                if (job->attempts[i].retry_delay > 0)
+                        retries++;
+        return retries;
+}
+
+static usec_t time_left(const Job *job, usec_t timeout) {
+        usec_t now = time_now_realtime();
+
+        return job->started_at + timeout > now ? job->started_at + timeout - now : 0;
+}
+
+static RetryVerdict judge_failure(AttemptRun *run, const GenerationResult *result, usec_t *ret_delay) {
+        const WorkerSettings *settings = &service_settings(run->manager->service)->worker;
+        const RetryEnd end = {
+                .outcome = result->outcome,
+                .http_status = result->http_status,
+                .type = run->job->failure.type,
+                .code = run->job->failure.code,
+                .retry_after = result->retry_after,
+                .hint = result->hint,
+                .local = result->local,
+        };
+        RetryLimits limits = {
+                .retries_made = count_retries(run->job),
+                .attempts_max = (unsigned) settings->attempts_max,
+                .retry_unknown = run->slot->retry_unknown,
+                .delay_min = settings->retry_min,
+                .delay_max = settings->retry_max,
+                .time_left = time_left(run->job, settings->job_timeout),
+        };
+
+        (void) !getrandom(&limits.chance, sizeof(limits.chance), GRND_NONBLOCK);
+        return retry_policy(&end, &limits, ret_delay);
+}
+
+/* The job goes back into the queue for its next attempt, or fails as its last one did. */
+static void end_failed(AttemptRun *run, const GenerationResult *result) {
+        static const AttemptOutcome outcomes[] = {
+                [GENERATION_REFUSED] = ATTEMPT_REFUSED,
+                [GENERATION_UNSENT] = ATTEMPT_UNSENT,
+                [GENERATION_UNKNOWN] = ATTEMPT_UNKNOWN,
+        };
+        usec_t delay;
+
+        run->http_status = result->http_status;
+        run->verdict = judge_failure(run, result, &delay);
+        if (run->verdict == RETRY_LATER) {
+                failure_done(&run->job->failure);
+                current_attempt(run)->retry_delay = delay;
+                run->job->not_before = time_now_realtime() + delay;
+        } else if (run->verdict == RETRY_NOT_IN_TIME)
+                (void) attempt_failure_deadline(&run->job->failure);
+        end_attempt(run, outcomes[result->outcome], run->verdict == RETRY_LATER ? JOB_QUEUED : JOB_FAILED);
+}
+
 static void on_generated(GenerationResult *result, void *userdata) {
         AttemptRun *run = userdata;
         Attempt *attempt = current_attempt(run);
@@ -248,6 +322,7 @@ static void on_generated(GenerationResult *result, void *userdata) {
         if (run->freeing)
                 return;
 
+        run->hooks->answered(run, result, run->userdata);
         attempt->provider_request_id = TAKE_PTR(result->provider_request_id);
         attempt->cause = TAKE_PTR(result->cause);
         if (result->outcome == GENERATION_COMPLETED) {
@@ -256,12 +331,7 @@ static void on_generated(GenerationResult *result, void *userdata) {
         }
 
         take_failure(run, result);
-        if (result->outcome == GENERATION_REFUSED)
-                end_attempt(run, ATTEMPT_REFUSED, JOB_FAILED);
-        else if (result->outcome == GENERATION_UNSENT)
-                end_attempt(run, ATTEMPT_UNSENT, JOB_FAILED);
-        else
-                end_unknown(run);
+        end_failed(run, result);
 }
 
 /* What keeps a claimed job from being sent is ours: nothing was charged. */

@@ -12,8 +12,10 @@
 
 #include "budget.h"
 #include "commit-group.h"
+#include "gates.h"
 #include "job.h"
 #include "manager.h"
+#include "retry-policy.h"
 
 typedef struct AttemptRun AttemptRun;
 
@@ -28,6 +30,7 @@ typedef enum AttemptRunState {
 typedef struct AttemptRunHooks {
         void (*started)(AttemptRun *run, void *userdata);                     /* run->job is in progress */
         void (*not_started)(AttemptRun *run, int result, void *userdata);     /* freed afterwards */
+        void (*answered)(AttemptRun *run, const GenerationResult *result, void *userdata);  /* by the provider */
         /* run->job as stored; freed afterwards. */
         void (*ended)(AttemptRun *run, void *userdata);
         void (*unsaved)(AttemptRun *run, void *userdata);                     /* attempt_run_save() tries again */
@@ -39,6 +42,8 @@ struct AttemptRun {
         Manager *manager;
         ProviderTable *providers;    /* kept while the attempt runs, through a reload */
         ProviderSlot *slot;
+        Gate *gate;                  /* through which it came; or NULL */
+        bool probe;                  /* of the gate's circuit, until it is told of the end */
         const AttemptRunHooks *hooks;
         void *userdata;
 
@@ -47,9 +52,11 @@ struct AttemptRun {
         char id[JOB_ID_MAX];
         const char *lease;
         int64_t number;              /* of the attempt */
+        RetryVerdict verdict;        /* on a failed one */
+        int http_status;             /* of the provider's answer; 0: none */
         Job *job;                    /* from the claim on */
         Budget budget;               /* what its end is judged by */
-        BudgetVerdict verdict;
+        BudgetVerdict booked;        /* what it says of its budgets */
         JsonValue *request;
         Generation *generation;
         usec_t deadline;             /* monotonic, of the answer; 0: not sent yet, or there */
@@ -68,3 +75,6 @@ bool attempt_run_needs_image(const AttemptRun *run, const char *sha256, ImageFor
 
 /* What a client is told of an attempt whose outcome nobody knows. */
 int attempt_failure_unknown(Failure *failure);
+
+/* The same of a job that could only be tried again after its deadline. */
+int attempt_failure_deadline(Failure *failure);

@@ -5,31 +5,37 @@
 #include "attempt-run.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "dispatch-turn.h"
 #include "priority.h"
 #include "request-check.h"
+#include "retry-policy.h"
 #include "spending.h"
 
 /* The dispatcher keeps no queue of its own: what waits stands in the store, in its order. When there is room it
  * claims jobs (one write each: in_progress, lease, a new attempt), and when the claim is durable the provider is
  * called. In memory are only the attempts under way (attempt-run.h), at most worker.concurrency.
  *
+ * What can't start at once waits for an event that is known: an attempt ends, a job comes, an operator acts, or a time
+ * comes for which the due timer is set (of a retry, of a deadline that ends one, of a gate that opens). Nothing is looked for in between.
+ * Times of retries stand in the store by the wall clock, so a restart keeps them.
+ *
  * A crash leaves jobs in progress under the lease of a process that is gone. The next start settles them: the outcome
  * is unknown, so the job goes back into the queue if its provider may be asked twice, and fails otherwise. */
 
-#define SCAN_BATCH 64           /* waiting jobs looked at with one query */
-#define SCAN_MAX 1024           /* looked at in one turn, when providers are at their limits */
-#define RETRY_INTERVAL_USEC USEC_PER_SEC
+#define SCAN_MAX 1024           /* jobs started or ended in one turn; the next one goes on */
+#define SAVE_INTERVAL_USEC USEC_PER_SEC  /* between two tries of a store that takes nothing */
+#define DUE_AHEAD_MAX_USEC RETRY_AFTER_MAX_USEC  /* no retry is due later: if one is, the clock was set back */
 #define FAULT_STALL_VARIABLE "ATELIER_TEST_STALL"  /* tests: the queue stands still while the loop turns */
 
 struct Dispatcher {
         Manager *manager;
         char lease[ID_TEXT_MAX];
-        sd_event_source *wake_source, *retry_timer, *park_source;
+        sd_event_source *wake_source, *retry_timer, *due_timer, *park_source;
         AttemptRun *runs;           /* under way */
         size_t n_runs;
         int64_t waiting, held;
         bool waiting_held;          /* waiting jobs, or a pause, keep the daemon from exiting */
-        bool blocked;               /* nothing of what waits can be started: its provider has no key */
+        usec_t blocked_until;       /* monotonic: nothing of what waits can start before; 0: it can */
         bool paused, quiesced, held_back, stall_for_test;
         bool backing_off;           /* until the retry timer */
         void (*parked)(void *userdata);      /* NULL: not parked, or not parking */
@@ -54,7 +60,7 @@ void dispatcher_look(Dispatcher *dispatcher) {
 }
 
 static void retry_later(Dispatcher *dispatcher) {
-        (void) sd_event_source_set_time_relative(dispatcher->retry_timer, RETRY_INTERVAL_USEC);
+        (void) sd_event_source_set_time_relative(dispatcher->retry_timer, SAVE_INTERVAL_USEC);
         (void) sd_event_source_set_enabled(dispatcher->retry_timer, SD_EVENT_ONESHOT);
 }
 
@@ -145,6 +151,12 @@ static void run_started(AttemptRun *run, void *userdata) {
         watchers_notify(dispatcher->manager->watchers, run->job);
 }
 
+static void run_answered(AttemptRun *run, const GenerationResult *result, _unused_ void *userdata) {
+        if (run->gate)
+                gate_end(run->gate, run->probe, result, time_now_monotonic());
+        run->probe = false;
+}
+
 static void forget_run(Dispatcher *dispatcher, AttemptRun *run) {
         for (AttemptRun **link = &dispatcher->runs; *link; link = &(*link)->next)
                 if (*link == run) {
@@ -152,6 +164,8 @@ static void forget_run(Dispatcher *dispatcher, AttemptRun *run) {
                         break;
                 }
         dispatcher->n_runs--;
+        if (run->probe)
+                gate_end(run->gate, true, NULL, time_now_monotonic());
         look_whether_parked(dispatcher);
         dispatcher->progress_at = time_now_monotonic();
         metrics_set(dispatcher->manager->metrics, METRIC_ACTIVE_GENERATIONS, NULL, (double) dispatcher->n_runs);
@@ -209,14 +223,14 @@ static int on_retry_timer(_unused_ sd_event_source *source, _unused_ uint64_t us
 static const AttemptRunHooks run_hooks = {
         .started = run_started,
         .not_started = run_not_started,
+        .answered = run_answered,
         .ended = run_ended,
         .unsaved = run_unsaved,
 };
 
 /* ------------------------------------------------------------------ starting jobs */
 
-/* A job that nothing here can ever make: its model or provider has gone from the configuration since it was
- * accepted. */
+/* A job that ends without being sent: nothing here can ever make it, or it is too late to try again. */
 typedef struct Rejection {
         Write write;
         Dispatcher *dispatcher;
@@ -247,7 +261,14 @@ static void on_rejected(Write *write, int result) {
         free(rejection);
 }
 
-static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
+/* Gone from the configuration since the job was accepted. */
+static int fail_unavailable(Failure *failure) {
+        return failure_set(failure, 503, "server_error", "model_unavailable", NULL,
+                           "The model or its provider is not configured any more.");
+}
+
+/* Ends a waiting job for the reason that `fail` gives. */
+static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting, int (*fail)(Failure *failure)) {
         _cleanup_(job_freep) Job *job = NULL;
         Rejection *rejection;
         int r;
@@ -257,8 +278,7 @@ static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
                 return r;
         job->status = JOB_FAILED;
         job->ended_at = time_now_realtime();
-        r = failure_set(&job->failure, 503, "server_error", "model_unavailable", NULL,
-                        "The model or its provider is not configured any more.");
+        r = fail(&job->failure);
         if (r < 0)
                 return r;
         rejection = calloc(1, sizeof(*rejection));
@@ -274,26 +294,16 @@ static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
         return 0;
 }
 
-static ProviderSlot *find_slot(Dispatcher *dispatcher, const WaitingJob *waiting) {
-        const ModelConf *model = settings_find_model(settings_of(dispatcher), waiting->model);
-
-        return model ? provider_table_find(dispatcher->manager->providers, model->provider) : NULL;
-}
-
-static int start_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
-        ProviderSlot *slot = find_slot(dispatcher, waiting);
+static int start_job(Dispatcher *dispatcher, const DispatchJob *job) {
         AttemptRun *run;
         int r;
 
-        if (!slot)
-                return reject_job(dispatcher, waiting);
-        /* A key that has gone missing comes back with the operator's next reload: until then its jobs wait. */
-        if (!provider_has_key(slot->provider) || slot->running >= slot->concurrency)
-                return 0;
-
-        r = attempt_run_new(&run, dispatcher->manager, slot, waiting->id, dispatcher->lease, &run_hooks, dispatcher);
+        r = attempt_run_new(&run, dispatcher->manager, job->slot, job->waiting.id, dispatcher->lease, &run_hooks,
+                            dispatcher);
         if (r < 0)
                 return r;
+        run->gate = gate_ref(job->gate);
+        run->probe = run->gate && gate_begin(run->gate, job->images, time_now_monotonic());
         run->next = dispatcher->runs;
         dispatcher->runs = run;
         dispatcher->n_runs++;
@@ -302,37 +312,113 @@ static int start_job(Dispatcher *dispatcher, const WaitingJob *waiting) {
         return 0;
 }
 
+/* Ends what waits to be tried again and would begin after its deadline. *ret_wake (monotonic) is lowered to when the
+ * next one comes to that. */
+static int reject_late(Dispatcher *dispatcher, Store *store, usec_t *ret_wake) {
+        usec_t timeout = settings_of(dispatcher)->worker.job_timeout, now = time_now_realtime(), started_at;
+        int64_t last = 0;
+        WaitingJob job;
+        int r;
+
+        for (unsigned n = 0; n < SCAN_MAX; n++) {
+                r = store_oldest_retry(store, &job, &started_at);
+                if (r != 0)
+                        return MIN(r, 0);
+                if (started_at + timeout > now) {
+                        *ret_wake = MIN(*ret_wake, time_now_monotonic() + (started_at + timeout - now));
+                        return 0;
+                }
+                /* What could not be ended is not ended by trying at once again. */
+                if (job.sequence == last)
+                        return -EIO;
+                last = job.sequence;
+                r = reject_job(dispatcher, &job, attempt_failure_deadline);
+                if (r < 0)
+                        return r;
+        }
+        *ret_wake = 0;
+        return 0;
+}
+
+/* *ret_wake is lowered to when the next retry is due; *ret_now is by which clock they are. */
+static int look_for_retries(Store *store, usec_t *ret_now, usec_t *ret_wake) {
+        usec_t due;
+        int r;
+
+        *ret_now = time_now_realtime();
+        r = store_next_retry_time(store, *ret_now, &due);
+        if (r != 0)
+                return MIN(r, 0);
+        if (due > *ret_now + DUE_AHEAD_MAX_USEC)
+                *ret_now = USEC_INFINITY;
+        else
+                *ret_wake = MIN(*ret_wake, time_now_monotonic() + (due - *ret_now));
+        return 0;
+}
+
+/* Starts what may start. *ret_wake is lowered to when there may be more. */
+static int start_jobs(Dispatcher *dispatcher, usec_t now, usec_t *ret_wake) {
+        _cleanup_(dispatch_turn_freep) DispatchTurn *turn = NULL;
+        DispatchJob job;
+        int r;
+
+        r = dispatch_turn_new(&turn, dispatcher->manager, now);
+        if (r < 0)
+                return r;
+        for (unsigned n = 0; may_start(dispatcher); n++) {
+                if (n == SCAN_MAX) {
+                        *ret_wake = 0;
+                        return 0;
+                }
+                r = dispatch_turn_next(turn, &job);
+                if (r != 0)
+                        break;
+                r = job.slot ? start_job(dispatcher, &job) : reject_job(dispatcher, &job.waiting, fail_unavailable);
+                if (r < 0) {
+                        (void) log_error_errno(r, "job %s can't be started", job.waiting.id);
+                        back_off(dispatcher);
+                        return 0;
+                }
+        }
+        *ret_wake = MIN(*ret_wake, dispatch_turn_wake(turn));
+        return MIN(r, 0);
+}
+
+static void set_due_timer(Dispatcher *dispatcher, usec_t wake) {
+        usec_t now = time_now_monotonic();
+
+        (void) sd_event_source_set_enabled(dispatcher->due_timer, SD_EVENT_OFF);
+        if (wake == USEC_INFINITY)
+                return;
+        (void) sd_event_source_set_time_relative(dispatcher->due_timer, wake > now ? wake - now : 0);
+        (void) sd_event_source_set_enabled(dispatcher->due_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_due_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        dispatcher_look(userdata);
+        return 0;
+}
+
 static int on_wake(_unused_ sd_event_source *source, void *userdata) {
         Dispatcher *dispatcher = userdata;
-        WaitingJob batch[SCAN_BATCH];
-        int64_t after = 0;
-        size_t seen = 0;
-        int n, r;
+        Store *store = commit_group_store(dispatcher->manager->group);
+        usec_t wake = USEC_INFINITY, now;
+        int r;
 
-        while (may_start(dispatcher) && seen < SCAN_MAX) {
-                Store *store = commit_group_store(dispatcher->manager->group);
-                size_t room = (size_t) settings_of(dispatcher)->worker.concurrency - dispatcher->n_runs;
-
-                n = store ? store_list_waiting(store, after, batch, MIN(room, (size_t) SCAN_BATCH)) : 0;
-                if (n < 0) {
-                        (void) log_error_errno(n, "the queue can't be read");
-                        back_off(dispatcher);
-                }
-                if (n == 0)
-                        dispatcher->blocked = dispatcher->n_runs == 0;
-                if (n <= 0)
-                        return 0;
-                for (int i = 0; i < n && may_start(dispatcher); i++) {
-                        r = start_job(dispatcher, &batch[i]);
-                        if (r < 0) {
-                                (void) log_error_errno(r, "job %s can't be started", batch[i].id);
-                                back_off(dispatcher);
-                                return 0;
-                        }
-                }
-                after = batch[n - 1].sequence;
-                seen += (size_t) n;
+        if (!store || !may_start(dispatcher))
+                return 0;
+        r = reject_late(dispatcher, store, &wake);
+        if (r >= 0)
+                r = look_for_retries(store, &now, &wake);
+        if (r >= 0)
+                r = start_jobs(dispatcher, now, &wake);
+        if (r < 0) {
+                (void) log_error_errno(r, "the queue can't be read");
+                back_off(dispatcher);
+                return 0;
         }
+        dispatcher->blocked_until = dispatcher->n_runs == 0 ? wake : 0;
+        set_due_timer(dispatcher, wake);
         return 0;
 }
 
@@ -456,7 +542,8 @@ bool dispatcher_stalled(const Dispatcher *dispatcher) {
 
         if (dispatcher->paused || dispatcher->quiesced || dispatcher->held_back || dispatcher->parked)
                 return false;
-        if (dispatcher->waiting > 0 && dispatcher->n_runs == 0 && !dispatcher->blocked && now > dispatcher->progress_at + stall)
+        if (dispatcher->waiting > 0 && dispatcher->n_runs == 0 && now > dispatcher->progress_at + stall &&
+            now > dispatcher->blocked_until && now - dispatcher->blocked_until > stall)
                 return true;
         for (const AttemptRun *run = dispatcher->runs; run; run = run->next)
                 if (run->deadline > 0 && now > run->deadline + stall)
@@ -502,6 +589,11 @@ int dispatcher_new(Dispatcher **ret, Manager *manager) {
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(dispatcher->retry_timer, SD_EVENT_OFF);
+        r = sd_event_add_time_relative(event, &dispatcher->due_timer, CLOCK_MONOTONIC, 0, 1, on_due_timer, dispatcher);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(dispatcher->due_timer, "due");
+        (void) sd_event_source_set_enabled(dispatcher->due_timer, SD_EVENT_OFF);
         r = sd_event_add_defer(event, &dispatcher->park_source, on_parked, dispatcher);
         if (r < 0)
                 return r;
@@ -523,6 +615,7 @@ Dispatcher *dispatcher_free(Dispatcher *dispatcher) {
                 (void) attempt_run_free(run);
         }
         (void) sd_event_source_disable_unref(dispatcher->park_source);
+        (void) sd_event_source_disable_unref(dispatcher->due_timer);
         (void) sd_event_source_disable_unref(dispatcher->retry_timer);
         (void) sd_event_source_disable_unref(dispatcher->wake_source);
         free(dispatcher);

@@ -152,6 +152,8 @@ static JsonValue *attempt_to_json(const Attempt *attempt) {
                 r = json_add_string(value, "provider_request_id", attempt->provider_request_id);
         if (r >= 0)
                 r = json_add_string(value, "cause", attempt->cause);
+        if (r >= 0)
+                r = add_time(value, "retry_delay_usec", attempt->retry_delay);
         return r < 0 ? NULL : TAKE_PTR(value);
 }
 
@@ -227,6 +229,8 @@ JsonValue *job_to_json(const Job *job) {
                 r = add_time(value, "started_at", job->started_at);
         if (r >= 0)
                 r = add_time(value, "ended_at", job->ended_at);
+        if (r >= 0)
+                r = add_time(value, "retry_at", job->not_before);
         if (r >= 0)
                 r = json_add(value, "images", images_to_json(job));
         if (r >= 0)

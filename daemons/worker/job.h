@@ -12,8 +12,6 @@
 #define JOB_ID_PREFIX "job_"
 #define JOB_ID_MAX (sizeof(JOB_ID_PREFIX) - 1 + ID_TEXT_MAX)
 
-#define MODEL_NAME_MAX 128  /* bytes with NUL */
-
 /* As OpenAI names them; the numbers stand in the database. */
 typedef enum JobStatus {
         JOB_QUEUED = 0,
@@ -63,6 +61,7 @@ typedef struct Attempt {
         usec_t started_at, ended_at; /* realtime; 0: not yet */
         char *provider_request_id;
         char *cause;
+        usec_t retry_delay;          /* after which the job was to be tried again; 0: it was not */
         micros_t cost;               /* what was charged for it; not kept: the ledger has it */
         char *cost_note;             /* how that was found, where it is not by the price book; NULL */
 } Attempt;
@@ -92,6 +91,7 @@ typedef struct Job {
         char *request;               /* the ImageRequest as JSON text, in the terms of `model`, which is no alias */
         char *asked;                 /* of an alias: the Asked as JSON text, else NULL */
         usec_t created_at, started_at, ended_at;
+        usec_t not_before;           /* realtime: a queued job that is to be tried again; 0: any other */
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
         JobCost cost, cost_before;   /* as it becomes by what is being written, and as it was read */
         Failure failure;

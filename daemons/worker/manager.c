@@ -91,6 +91,13 @@ static const MetricFamily worker_metrics[] = {
                 .help = "When the day of budgets is over, and what it cost starts again at zero.",
                 .type = METRIC_GAUGE,
         },
+        [METRIC_CIRCUIT_STATE] = {
+                .name = "genai_circuit_breaker_state",
+                .help = "Whether a model at its provider is tried: 0 closed (it is), 1 half-open (one attempt), 2 open "
+                        "(jobs wait).",
+                .type = METRIC_GAUGE,
+                .labels = { "provider", "model" },
+        },
         {},
 };
 
@@ -116,6 +123,16 @@ static bool worker_healthy(void *userdata) {
         return !dispatcher_stalled(manager->dispatcher);
 }
 
+static unsigned count_open_circuits(Manager *manager) {
+        unsigned count = 0;
+        Gate *gate;
+
+        for (size_t i = 0; (gate = gates_at(manager->gates, i)); i++)
+                if (gate_circuit(gate)->state != CIRCUIT_CLOSED)
+                        count++;
+        return count;
+}
+
 static void worker_status(Buffer *text, void *userdata) {
         Manager *manager = userdata;
 
@@ -125,6 +142,9 @@ static void worker_status(Buffer *text, void *userdata) {
                 (void) buffer_printf(text, ", %lld held (atelierctl jobs resume)",
                                      (long long) dispatcher_held(manager->dispatcher));
         (void) spending_status(manager->spending, text);
+        if (count_open_circuits(manager) > 0)
+                (void) buffer_printf(text, ", %u circuit%s not closed", count_open_circuits(manager),
+                                     count_open_circuits(manager) > 1 ? "s" : "");
         (void) buffer_printf(text, "%s%s%s", dispatcher_paused(manager->dispatcher) ? ", paused" : "",
                              manager->adoption ? ", restoring" : "",
                              commit_group_store(manager->group) ? "" : ", store unavailable");
@@ -138,6 +158,34 @@ static int add_fact(JsonValue *array, const char *name, const char *value) {
         if (r >= 0)
                 r = json_add_string(fact, "value", value);
         return r < 0 ? r : json_append(array, TAKE_PTR(fact));
+}
+
+/* Why a model's jobs wait: its circuit is not closed, or its rate is used up. */
+static int add_gates(JsonValue *array, Manager *manager) {
+        usec_t now = time_now_monotonic();
+        Gate *gate;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && (gate = gates_at(manager->gates, i)); i++) {
+                const CircuitBreaker *circuit = gate_circuit(gate);
+                usec_t rate = rate_window_wait(gate_rate(gate), now);
+                _cleanup_free_ char *name = NULL, *value = NULL;
+
+                if (circuit->state == CIRCUIT_CLOSED && rate == 0)
+                        continue;
+                name = text_format("%s.%s.%s", circuit->state == CIRCUIT_CLOSED ? "rate" : "circuit",
+                                   gate_provider(gate), gate_model(gate));
+                if (circuit->state == CIRCUIT_CLOSED)
+                        value = text_format("used up, one job is tried in %.0f s",
+                                            (double) (rate - now) / (double) USEC_PER_SEC);
+                else if (circuit->state == CIRCUIT_OPEN && circuit->open_until > now)
+                        value = text_format("open, one job is tried in %.0f s",
+                                            (double) (circuit->open_until - now) / (double) USEC_PER_SEC);
+                else
+                        value = text_format("%s, one job is tried", circuit_state_name(circuit->state));
+                r = name && value ? add_fact(array, name, value) : -ENOMEM;
+        }
+        return r;
 }
 
 static int worker_facts(JsonValue *array, void *userdata) {
@@ -161,7 +209,7 @@ static int worker_facts(JsonValue *array, void *userdata) {
                         return -ENOMEM;
                 r = add_fact(array, name, provider_has_key(slot->provider) ? "ready" : "no key");
         }
-        return r;
+        return r < 0 ? r : add_gates(array, manager);
 }
 
 static int worker_format_metrics(Buffer *text, void *userdata) {
@@ -195,6 +243,11 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
                 r = new_providers(manager, settings, errors, &providers);
         if (r < 0)
                 return r;
+        r = gates_configure(manager->gates, settings);
+        if (r < 0) {
+                (void) provider_table_unref(providers);
+                return r;
+        }
         (void) price_book_free(manager->prices);
         manager->prices = TAKE_PTR(prices);
         (void) provider_table_unref(manager->providers);
@@ -315,7 +368,10 @@ static int open_providers(Manager *manager) {
         if (r < 0)
                 return log_error_errno(r, "the providers can't be set up: %.*s", (int) errors.size,
                                        errors.data ? (char *) errors.data : "");
-        return 0;
+        r = gates_new(&manager->gates, manager->metrics, METRIC_CIRCUIT_STATE);
+        if (r >= 0)
+                r = gates_configure(manager->gates, service_settings(manager->service));
+        return r < 0 ? log_error_errno(r, "the providers can't be set up") : 0;
 }
 
 /* Whose jobs may be seen must not depend on a key that has gone missing: what was once paid for stays private. */
@@ -416,6 +472,7 @@ Manager *manager_free(Manager *manager) {
         manager->keeps = keep_group_free(manager->keeps);
         manager->group = commit_group_free(manager->group);
         manager->dispatcher = dispatcher_free(manager->dispatcher);
+        manager->gates = gates_free(manager->gates);
         manager->health = health_free(manager->health);
         manager->queue = queue_free(manager->queue);
         manager->client_keys = client_keys_free(manager->client_keys);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "commit-group.h"
+#include "gates.h"
 #include "image-store.h"
 #include "io/http-client.h"
 #include "io/metrics.h"
@@ -28,6 +29,7 @@ typedef struct Manager {
         HttpClient *http;
         ImageStore *images;
         ProviderTable *providers;
+        Gates *gates;
         PriceBook *prices;
         CommitGroup *group;
         KeepGroup *keeps;
@@ -64,4 +66,5 @@ enum {
         METRIC_BUDGET_LIMIT,
         METRIC_BUDGET_USED,
         METRIC_BUDGET_DAY_END,
+        METRIC_CIRCUIT_STATE,
 };

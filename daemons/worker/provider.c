@@ -196,6 +196,7 @@ void generation_result_fail_locally(GenerationResult *result, GenerationOutcome 
         else
                 generation_result_fail(result, outcome, 500, "server_error", "storage_error",
                                        "The image cannot be stored.");
+        result->local = true;
         generation_result_set_cause(result, "storing the image: %s", strerror(-error));
 }
 

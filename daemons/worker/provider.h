@@ -43,6 +43,20 @@ typedef struct GeneratedImage {
         char *revised_prompt;
 } GeneratedImage;
 
+/* x-should-retry: whether the provider wants to be asked again. */
+typedef enum RetryHint {
+        RETRY_HINT_NONE,
+        RETRY_HINT_YES,
+        RETRY_HINT_NO,
+} RetryHint;
+
+/* What a provider says of one of its rates (x-ratelimit-*). */
+typedef struct RateFacts {
+        bool said;                   /* how much remains */
+        int64_t limit, remaining;    /* limit 0: not said */
+        usec_t reset;                /* until nothing is used any more; 0: not said */
+} RateFacts;
+
 /* Valid during `done`; what is taken is set to NULL by the taker, the rest is freed by the provider. */
 typedef struct GenerationResult {
         GenerationOutcome outcome;
@@ -55,8 +69,13 @@ typedef struct GenerationResult {
         /* When not completed: as it shall reach the client, in OpenAI's terms. */
         int status;                  /* HTTP */
         char *type, *code, *param, *message;  /* each may be NULL: not said, or no memory */
+        int http_status;             /* the provider's own, before translation; 0: it gave none */
+        bool local;                  /* our own disk or memory failed, not the provider */
         usec_t retry_after;          /* as the provider asked; 0: it did not */
+        RetryHint hint;
         char *cause;                 /* for the attempt history and the log; no secrets */
+
+        RateFacts requests, tokens;  /* in every case */
 } GenerationResult;
 
 typedef void (*GenerationDone)(GenerationResult *result, void *userdata);

@@ -62,6 +62,8 @@ static void on_cancelled(Write *write, int result) {
                         dispatcher_add_held(manager->dispatcher, -1);
                 else
                         dispatcher_add_waiting(manager->dispatcher, -1);
+                /* It may have been what others waited behind. */
+                dispatcher_look(manager->dispatcher);
                 metrics_add(manager->metrics, METRIC_JOBS_TOTAL, METRIC_VALUES("cancelled"), 1);
                 watchers_notify(manager->watchers, request->job);
         } else if (result == 0 && request->remove)

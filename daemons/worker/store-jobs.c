@@ -117,6 +117,8 @@ static int fail_over_budget(Job *job, const BudgetVerdict *verdict) {
                 return -ENOMEM;
         job->status = JOB_FAILED;
         job->ended_at = job->attempts[job->n_attempts - 1].ended_at;
+        job->attempts[job->n_attempts - 1].retry_delay = 0;
+        job->not_before = 0;
         return failure_set(&job->failure, 429, "insufficient_quota", "budget_exceeded", NULL, message);
 }
 
@@ -288,6 +290,7 @@ static int end_last_attempt(Store *store, const Job *job, int64_t sequence) {
         bind_time(statement, 4, attempt->ended_at);
         store_bind_text(statement, 5, attempt->provider_request_id);
         store_bind_text(statement, 6, attempt->cause);
+        bind_time(statement, 7, attempt->retry_delay);
         r = store_step(store, statement);
         if (r < 0)
                 return r;
@@ -330,6 +333,7 @@ static int write_end(Store *store, const Job *job, int64_t *ret_sequence) {
         store_bind_text(statement, 4, usage);
         store_bind_text(statement, 5, reply);
         store_bind_text(statement, 6, failure);
+        (void) sqlite3_bind_int64(statement, 7, (int64_t) job->not_before);
         r = store_step_integer(store, statement, ret_sequence);
         return r == STORE_NOT_FOUND ? STORE_WRONG_STATE : r;
 }
@@ -480,6 +484,7 @@ static int read_attempt(sqlite3_stmt *statement, Attempt *attempt) {
         attempt->outcome = (AttemptOutcome) sqlite3_column_int(statement, 2);
         attempt->started_at = (usec_t) sqlite3_column_int64(statement, 3);
         attempt->ended_at = (usec_t) sqlite3_column_int64(statement, 4);
+        attempt->retry_delay = (usec_t) sqlite3_column_int64(statement, 7);
         r = store_column_text(statement, 1, &attempt->provider);
         if (r >= 0)
                 r = store_column_text(statement, 5, &attempt->provider_request_id);
@@ -550,6 +555,7 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
                 .entry = sqlite3_column_int64(statement, 17),
         };
         job->cost = job->cost_before;
+        job->not_before = (usec_t) sqlite3_column_int64(statement, 20);
 
         r = store_column_text(statement, 3, &job->model);
         if (r >= 0)
@@ -597,27 +603,94 @@ int store_get(Store *store, const char *id, Job **ret) {
         return r;
 }
 
-int store_list_waiting(Store *store, int64_t after, WaitingJob *jobs, size_t limit) {
+int store_next_waiting_model(Store *store, const char *after, char **ret) {
         sqlite3_stmt *statement;
-        size_t count = 0;
         int result, r;
 
-        r = store_prepare(store, STATEMENT_LIST_WAITING, &statement);
+        r = store_prepare(store, STATEMENT_NEXT_WAITING_MODEL, &statement);
         if (r < 0)
                 return r;
-        (void) sqlite3_bind_int64(statement, 1, after);
-        (void) sqlite3_bind_int64(statement, 2, (int64_t) limit);
-        while (count < limit && (result = sqlite3_step(statement)) == SQLITE_ROW) {
-                WaitingJob *job = &jobs[count++];
-
-                (void) snprintf(job->id, sizeof(job->id), "%s", sqlite3_column_text(statement, 0));
-                (void) snprintf(job->model, sizeof(job->model), "%s", sqlite3_column_text(statement, 2));
-                job->sequence = sqlite3_column_int64(statement, 1);
-        }
-        if (count < limit)
-                r = store_error(store, result);
+        store_bind_text(statement, 1, after);
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW)
+                r = store_column_text(statement, 0, ret);
+        else
+                r = result == SQLITE_DONE ? STORE_NOT_FOUND : store_error(store, result);
         (void) sqlite3_reset(statement);
-        return r < 0 ? r : (int) count;
+        (void) sqlite3_clear_bindings(statement);
+        return r;
+}
+
+/* Steps a statement that yields at most one waiting job, and what may follow its three columns. STORE_NOT_FOUND. */
+static int step_waiting(Store *store, sqlite3_stmt *statement, WaitingJob *job, usec_t *ret_time) {
+        int result = sqlite3_step(statement), r = 0;
+
+        if (result == SQLITE_ROW) {
+                (void) snprintf(job->id, sizeof(job->id), "%s", sqlite3_column_text(statement, 0));
+                job->sequence = sqlite3_column_int64(statement, 1);
+                job->not_before = (usec_t) sqlite3_column_int64(statement, 2);
+                if (ret_time)
+                        *ret_time = (usec_t) sqlite3_column_int64(statement, 3);
+        } else
+                r = result == SQLITE_DONE ? STORE_NOT_FOUND : store_error(store, result);
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        return r;
+}
+
+static int next_due(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = store_prepare(store, STATEMENT_NEXT_DUE, &statement);
+        if (r < 0)
+                return r;
+        store_bind_text(statement, 1, model);
+        (void) sqlite3_bind_int64(statement, 2, (int64_t) MIN(now, (usec_t) INT64_MAX));
+        /* Behind all that are no retries, which have the time 0. */
+        (void) sqlite3_bind_int64(statement, 3, after ? (int64_t) after->not_before : 0);
+        (void) sqlite3_bind_int64(statement, 4, after ? after->sequence : INT64_MAX);
+        return step_waiting(store, statement, ret, NULL);
+}
+
+int store_next_waiting(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret) {
+        bool tried = !after || after->not_before > 0;
+        sqlite3_stmt *statement;
+        int r = STORE_NOT_FOUND;
+
+        if (tried)
+                r = next_due(store, model, now, after, ret);
+        if (r != STORE_NOT_FOUND)
+                return r;
+        r = store_prepare(store, STATEMENT_NEXT_UNTRIED, &statement);
+        if (r < 0)
+                return r;
+        store_bind_text(statement, 1, model);
+        (void) sqlite3_bind_int64(statement, 2, tried ? 0 : after->sequence);
+        return step_waiting(store, statement, ret, NULL);
+}
+
+int store_next_retry_time(Store *store, usec_t now, usec_t *ret) {
+        sqlite3_stmt *statement;
+        int64_t time;
+        int r;
+
+        r = store_prepare(store, STATEMENT_NEXT_RETRY_TIME, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_int64(statement, 1, (int64_t) MIN(now, (usec_t) INT64_MAX));
+        r = store_step_integer(store, statement, &time);
+        if (r == 0)
+                *ret = (usec_t) time;
+        return r;
+}
+
+int store_oldest_retry(Store *store, WaitingJob *ret, usec_t *ret_started_at) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = store_prepare(store, STATEMENT_OLDEST_RETRY, &statement);
+        return r < 0 ? r : step_waiting(store, statement, ret, ret_started_at);
 }
 
 int store_list(Store *store, const char *key, JobStatus status, const char *after, size_t limit, Job ***ret,

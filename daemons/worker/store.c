@@ -12,7 +12,7 @@
 
 #define JOB_COLUMNS \
         "id, sequence, status, model, response_format, request, created_at, started_at, ended_at, usage, reply, failure, " \
-        "held, reserved, charged, unknown, budget_day, entry, asked, key"
+        "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before"
 #define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
 
 static const char *const statement_texts[_STATEMENTS] = {
@@ -28,7 +28,7 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_SET_COST] =
                 "UPDATE job SET reserved = ?2, charged = ?3, unknown = ?4, budget_day = ?5, entry = ?6 WHERE id = ?1",
         [STATEMENT_START_JOB] =
-                "UPDATE job SET status = 1, lease = ?2, started_at = coalesce(started_at, ?3) "
+                "UPDATE job SET status = 1, lease = ?2, started_at = coalesce(started_at, ?3), not_before = 0 "
                 "WHERE id = ?1 AND status = 0 AND held = 0 RETURNING sequence",
         [STATEMENT_ADD_ATTEMPT] =
                 "INSERT INTO attempt (job, number, provider, outcome, started_at) "
@@ -36,28 +36,40 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "RETURNING number",
         [STATEMENT_END_JOB] =
                 "UPDATE job SET status = ?2, ended_at = ?3, usage = ?4, reply = ?5, failure = ?6, lease = NULL, "
-                "held = CASE ?2 WHEN 0 THEN held ELSE 0 END "
+                "not_before = ?7, held = CASE ?2 WHEN 0 THEN held ELSE 0 END "
                 "WHERE id = ?1 AND status = 1 RETURNING sequence",
         [STATEMENT_END_ATTEMPT] =
-                "UPDATE attempt SET outcome = ?3, ended_at = ?4, provider_request_id = ?5, cause = ?6 "
-                "WHERE job = ?1 AND number = ?2 AND outcome = 0",
+                "UPDATE attempt SET outcome = ?3, ended_at = ?4, provider_request_id = ?5, cause = ?6, "
+                "retry_delay = ?7 WHERE job = ?1 AND number = ?2 AND outcome = 0",
         [STATEMENT_ADD_IMAGE] =
                 "INSERT INTO image (job, number, sha256, format, width, height, size_bytes, revised_prompt) "
                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         [STATEMENT_END_QUEUED] =
-                "UPDATE job SET status = ?2, ended_at = ?3, failure = ?4, held = 0 WHERE id = ?1 AND status = 0",
+                "UPDATE job SET status = ?2, ended_at = ?3, failure = ?4, held = 0, not_before = 0 "
+                "WHERE id = ?1 AND status = 0",
         [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1",
         [STATEMENT_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
         [STATEMENT_GET_STATUS] = "SELECT status FROM job WHERE id = ?1",
         [STATEMENT_GET_ATTEMPTS] =
-                "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause "
+                "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause, retry_delay "
                 "FROM attempt WHERE job = ?1 ORDER BY number",
         [STATEMENT_GET_IMAGES] =
                 "SELECT sha256, format, width, height, size_bytes, revised_prompt "
                 "FROM image WHERE job = ?1 ORDER BY number",
-        [STATEMENT_LIST_WAITING] =
-                "SELECT id, sequence, model FROM job WHERE status = 0 AND held = 0 AND sequence > ?1 "
-                "ORDER BY sequence LIMIT ?2",
+        [STATEMENT_NEXT_WAITING_MODEL] =
+                "SELECT model FROM job WHERE status = 0 AND held = 0 AND model > ?1 ORDER BY model LIMIT 1",
+        [STATEMENT_NEXT_DUE] =
+                "SELECT id, sequence, not_before FROM job WHERE status = 0 AND held = 0 AND model = ?1 "
+                "AND (not_before, sequence) > (?3, ?4) AND not_before <= ?2 ORDER BY not_before, sequence LIMIT 1",
+        [STATEMENT_NEXT_UNTRIED] =
+                "SELECT id, sequence, not_before FROM job WHERE status = 0 AND held = 0 AND model = ?1 "
+                "AND not_before = 0 AND sequence > ?2 ORDER BY sequence LIMIT 1",
+        [STATEMENT_NEXT_RETRY_TIME] =
+                "SELECT not_before FROM job WHERE status = 0 AND held = 0 AND not_before > 0 AND not_before > ?1 "
+                "ORDER BY not_before LIMIT 1",
+        [STATEMENT_OLDEST_RETRY] =
+                "SELECT id, sequence, not_before, started_at FROM job INDEXED BY job_begun "
+                "WHERE status = 0 AND held = 0 AND not_before > 0 ORDER BY started_at LIMIT 1",
         [STATEMENT_LIST] =
                 "SELECT " JOB_COLUMNS " FROM job WHERE (?1 < 0 OR status = ?1) "
                 "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2), 9223372036854775807) "
@@ -73,8 +85,8 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_IMAGE_USES] = "SELECT count(*) FROM image WHERE sha256 = ?1 AND format = ?2",
         [STATEMENT_COUNT_WAITING] = "SELECT count(*) FROM job WHERE status = 0 AND held = 0",
         [STATEMENT_COUNT_HELD] = "SELECT count(*) FROM job WHERE held = 1",
-        [STATEMENT_RELEASE_JOB] = "UPDATE job SET held = 0 WHERE id = ?1 AND held = 1",
-        [STATEMENT_RELEASE_ALL] = "UPDATE job SET held = 0 WHERE held = 1",
+        [STATEMENT_RELEASE_JOB] = "UPDATE job SET held = 0, not_before = 0 WHERE id = ?1 AND held = 1",
+        [STATEMENT_RELEASE_ALL] = "UPDATE job SET held = 0, not_before = 0 WHERE held = 1",
         [STATEMENT_LEDGER_LAST] = "SELECT number, hash FROM ledger_entry ORDER BY number DESC LIMIT 1",
         [STATEMENT_LEDGER_APPEND] =
                 "INSERT INTO ledger_entry (" ENTRY_COLUMNS ") "
@@ -91,7 +103,7 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_LEDGER_TOTALS] =
                 "SELECT period, name, reserved, spent, unknown, images FROM ledger_total "
                 "WHERE scope = ?1 AND period BETWEEN ?2 AND ?3 ORDER BY period, name LIMIT ?4",
-        [STATEMENT_LEDGER_JOBS_RESERVED] = 
+        [STATEMENT_LEDGER_JOBS_RESERVED] =
                 "SELECT (SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 0 AND held = 0) + "
                 "(SELECT coalesce(sum(reserved), 0) FROM job WHERE held = 1) + "
                 "(SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 1 AND held = 0)",

@@ -45,8 +45,8 @@ int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *ve
 int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
                         Job **ret);
 
-/* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again. Images,
- * usage, reply and failure are taken from `job`, the attempt's facts and its cost from its last attempt. The ledger
+/* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again, and not before
+ * job->not_before. Images, usage, reply and failure are taken from `job`, the attempt's facts and its cost from its last attempt. The ledger
  * follows: settled, released, or unknown. An attempt that may have been charged and is made again reserves once more;
  * where no budget has room for that, the job fails instead. STORE_WRONG_STATE: that attempt is not under way. */
 int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
@@ -63,13 +63,26 @@ int store_delete(Store *store, const char *id);
 /* Reading. */
 int store_get(Store *store, const char *id, Job **ret);                       /* STORE_NOT_FOUND */
 
-/* Waiting jobs that are not held in their order, up to `limit`, behind sequence `after`. Returns their number. */
+/* A waiting job that is not held. */
 typedef struct WaitingJob {
         char id[JOB_ID_MAX];
-        char model[MODEL_NAME_MAX];
         int64_t sequence;
+        usec_t not_before;           /* realtime, of a retry; 0: it is none */
 } WaitingJob;
-int store_list_waiting(Store *store, int64_t after, WaitingJob *jobs, size_t limit);
+
+/* The model, behind `after` in the order of names ("" is before all), that jobs wait for. STORE_NOT_FOUND. */
+int store_next_waiting_model(Store *store, const char *after, char **ret);
+
+/* Of the model's waiting jobs that may start at `now` (realtime) the one behind `after`, or the first (NULL): retries in
+ * the order of their times, then what was never tried in order of acceptance. STORE_NOT_FOUND. Costs the logarithm of
+ * what waits, as do the two below. */
+int store_next_waiting(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret);
+
+/* When the first retry is due that is not due at `now`. STORE_NOT_FOUND. */
+int store_next_retry_time(Store *store, usec_t now, usec_t *ret);
+
+/* The waiting retry whose first attempt began the longest ago, and when that was. STORE_NOT_FOUND. */
+int store_oldest_retry(Store *store, WaitingJob *ret, usec_t *ret_started_at);
 
 /* Newest first; status JOB_STATUS_INVALID = any; after NULL = from the newest; key NULL = of whomever, else only jobs
  * of this key. Each job in full. */

@@ -58,6 +58,7 @@ typedef struct ProviderConf {
         usec_t connect_timeout, timeout;
         bool retry_unknown;           /* an attempt with unknown outcome may be made again */
         int64_t concurrency;          /* generations at a time */
+        int64_t images_per_minute;    /* that are asked for; 0: as many as come */
         usec_t delay;                 /* sandbox: how long a picture takes */
 } ProviderConf;
 
@@ -121,7 +122,11 @@ typedef struct ApiSettings {
 typedef struct WorkerSettings {
         int64_t concurrency;          /* jobs in progress at a time */
         int64_t queue_max;            /* jobs that wait; further ones are refused with 503 */
-        int64_t attempts_max;         /* of unknown outcome, at providers that may be asked again */
+        int64_t attempts_max;         /* of one job; those that the end of the worker interrupted apart */
+        usec_t retry_min, retry_max;  /* between two attempts, where the provider names no time */
+        int64_t breaker_failures;     /* in a row of a model at its provider: no attempt begins then, */
+        usec_t breaker_cooldown;      /* for so long */
+        usec_t job_timeout;           /* no further attempt begins so long after the first */
         int64_t interruptions_max;    /* attempts of a job over which the worker may have ended */
         micros_t daily_budget, monthly_budget, total_budget;   /* of all that is paid; MICROS_INFINITY: no limit */
         int64_t budget_alert;         /* millionths of a budget; COST_ALERT_THRESHOLD */

@@ -29,7 +29,7 @@ function configuration(openaiPort, size) {
       { name = "bench"; provider = "openai"; provider_model = "gpt-image-2"; sizes = [ "${size}" ]; }
     );
     api = { idle_timeout = "1h"; };
-    worker = { idle_timeout = "1h"; concurrency = 256; queue_max = 1000000; };
+    worker = { idle_timeout = "1h"; concurrency = 256; queue_max = 1000000; daily_budget = "infinity"; };
     scheduler = { idle_timeout = "1h"; };
     alerter = { idle_timeout = "1h"; };
   `;

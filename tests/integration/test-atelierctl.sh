@@ -17,6 +17,9 @@ FAILED='{"id": "job_1", "status": "failed", "model": "sandbox", "request": {"pro
     "created_at": 1, "images": [], "attempts": [{"number": 1, "provider": "openai", "outcome": "refused",
     "started_at": 1700000000000000, "cause": "quota"}],
     "failure": {"status": 429, "type": "t", "code": "quota", "message": "Your quota is used up."}}'
+WAITING='{"id": "job_1", "status": "queued", "model": "sandbox", "request": {"prompt": "x"}, "created_at": 1,
+    "retry_at": 1700000002500000, "images": [], "attempts": [{"number": 1, "provider": "openai", "outcome": "refused",
+    "started_at": 1700000000000000, "cause": "HTTP 429", "retry_delay_usec": 2500000}]}'
 RUN='{"id": "r1", "task": "backup", "result": "succeeded", "started_at": 1700000000000000,
     "ended_at": 1700000002500000, "message": "2 images, 27.0 MB"}'
 RUNNING='{"id": "r1", "task": "backup", "result": "running", "started_at": 1700000000000000}'
@@ -135,6 +138,10 @@ expect 'jobs show' 0 \
     $'job_1\n +status +failed\n.*failure +429 quota: Your quota is used up.\n +attempt +1: refused by openai' ''
 ctl jobs show job_1 --json
 expect_json 'jobs show --json' 'it.failure.code === "quota"'
+answers Queue.Get "{\"replies\": [{\"job\": $WAITING}]}"
+ctl jobs show job_1
+expect 'jobs show of one that is to be tried again' 0 \
+    $'next try +2023-11-14T22:13:22Z\n.*: HTTP 429\n +again +after 2.5 s' ''
 answers Queue.Get '{"error": "io.atelier.Queue.JobNotFound", "replies": [{"id": "job_9"}]}'
 ctl jobs show job_9
 expect 'jobs show of no job' 1 '' 'no job job_9; see: atelierctl jobs list'

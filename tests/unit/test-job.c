@@ -57,6 +57,7 @@ static void test_queued_job(_unused_ void **state) {
         assert_int_equal(json_get_integer(value, "created_at", 0), 1000);
         assert_false(json_has(value, "started_at"));
         assert_false(json_has(value, "ended_at"));
+        assert_false(json_has(value, "retry_at"));
         assert_false(json_has(value, "failure"));
         assert_false(json_has(value, "asked"));
         assert_false(json_has(value, "usage"));
@@ -105,6 +106,22 @@ static void test_completed_job(_unused_ void **state) {
         assert_string_equal(json_get_string(attempt, "outcome"), "completed");
         assert_string_equal(json_get_string(attempt, "provider_request_id"), "req");
         assert_false(json_has(attempt, "cause"));
+        assert_false(json_has(attempt, "retry_delay_usec"));
+}
+
+static void test_job_that_is_to_be_tried_again(_unused_ void **state) {
+        _cleanup_(job_freep) Job *job = new_job();
+        _cleanup_(json_freep) JsonValue *value = NULL;
+
+        job->not_before = 5000;
+        job->attempts = calloc(1, sizeof(*job->attempts));
+        job->n_attempts = 1;
+        job->attempts[0] = (Attempt) { .number = 1, .provider = strdup("box"), .outcome = ATTEMPT_REFUSED,
+                                       .started_at = 2000, .ended_at = 3000, .cause = strdup("HTTP 429"),
+                                       .retry_delay = 1500 };
+        value = travel(job);
+        assert_int_equal(json_get_integer(value, "retry_at", 0), 5000);
+        assert_int_equal(json_get_integer(json_get_array(value, "attempts")->child, "retry_delay_usec", 0), 1500);
 }
 
 static void test_failed_job(_unused_ void **state) {
@@ -152,6 +169,7 @@ int main(void) {
                 cmocka_unit_test(test_queued_job),
                 cmocka_unit_test(test_job_of_an_alias),
                 cmocka_unit_test(test_completed_job),
+                cmocka_unit_test(test_job_that_is_to_be_tried_again),
                 cmocka_unit_test(test_failed_job),
                 cmocka_unit_test(test_failure_there_and_back),
                 cmocka_unit_test(test_names_of_states),

@@ -210,7 +210,11 @@ static void test_any_size_will_do_for_auto(void **state) {
 }
 
 static bool answer_429(LoopbackServer *server, int fd, _unused_ const char *request, _unused_ unsigned number) {
-        loopback_answer(fd, 429, "Retry-After: 17\r\nX-Request-Id: req_" KEY "\r\n", server->answer);
+        loopback_answer(fd, 429,
+                        "Retry-After: 17\r\nX-Should-Retry: false\r\nX-Request-Id: req_" KEY "\r\n"
+                        "X-RateLimit-Limit-Requests: 5\r\nX-RateLimit-Remaining-Requests: 0\r\n"
+                        "X-RateLimit-Reset-Requests: 6m0s\r\n",
+                        server->answer);
         return true;
 }
 
@@ -227,7 +231,13 @@ static void test_refusal(void **state) {
         assert_string_equal(result->message, "Slow down, ***");
         assert_null(strstr(result->cause, KEY));
         assert_string_equal(result->provider_request_id, "req_***");
+        assert_int_equal(result->http_status, 429);
         assert_int_equal(result->retry_after, 17 * USEC_PER_SEC);
+        assert_int_equal(result->hint, RETRY_HINT_NO);
+        assert_true(result->requests.said);
+        assert_int_equal(result->requests.limit, 5);
+        assert_int_equal(result->requests.reset, 6 * USEC_PER_MINUTE);
+        assert_false(result->tokens.said);
 }
 
 static bool answer_502_endlessly(_unused_ LoopbackServer *server, int fd, _unused_ const char *request,

@@ -171,12 +171,12 @@ static void test_unfinished_jobs_alone_are_held(void **state) {
 
 static void test_held_job_neither_waits_nor_starts(void **state) {
         Fixture *fixture = *state;
-        WaitingJob waiting[4];
+        char *model = NULL;
 
         hold(fixture, NULL);
         open_store(fixture);
         check_counts(fixture, 0, 3);
-        assert_int_equal(store_list_waiting(fixture->store, 0, waiting, ELEMENTS(waiting)), 0);
+        assert_int_equal(store_next_waiting_model(fixture->store, "", &model), STORE_NOT_FOUND);
         assert_int_equal(store_group_begin(fixture->store), 0);
         assert_int_equal(start(fixture, 1), STORE_WRONG_STATE);
         assert_int_equal(store_group_commit(fixture->store), 0);
@@ -185,7 +185,8 @@ static void test_held_job_neither_waits_nor_starts(void **state) {
 
 static void test_released_jobs_wait_in_their_order(void **state) {
         Fixture *fixture = *state;
-        WaitingJob waiting[4];
+        _cleanup_free_ char *model = NULL;
+        WaitingJob first, second;
         int64_t released;
 
         hold(fixture, NULL);
@@ -195,9 +196,12 @@ static void test_released_jobs_wait_in_their_order(void **state) {
         assert_int_equal(store_group_commit(fixture->store), 0);
         assert_int_equal(released, 3);
         check_counts(fixture, 2, 0);
-        assert_int_equal(store_list_waiting(fixture->store, 0, waiting, ELEMENTS(waiting)), 2);
-        assert_string_equal(waiting[0].id, id_of(1));
-        assert_string_equal(waiting[1].id, id_of(2));
+        assert_int_equal(store_next_waiting_model(fixture->store, "", &model), 0);
+        assert_int_equal(store_next_waiting(fixture->store, model, 0, NULL, &first), 0);
+        assert_string_equal(first.id, id_of(1));
+        assert_int_equal(store_next_waiting(fixture->store, model, 0, &first, &second), 0);
+        assert_string_equal(second.id, id_of(2));
+        assert_int_equal(store_next_waiting(fixture->store, model, 0, &second, &first), STORE_NOT_FOUND);
         assert_int_equal(store_group_begin(fixture->store), 0);
         assert_int_equal(start(fixture, 1), 0);
         assert_int_equal(store_group_commit(fixture->store), 0);

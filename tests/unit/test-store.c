@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "store-copy.h"
+#include "store-private.h"
 #include "store-schema.h"
-#include "store.h"
 
 #define LEASE "00000000000000000000000000000001"
 #define OTHER_LEASE "00000000000000000000000000000002"
@@ -81,9 +81,9 @@ static const char *id_of(unsigned number) {
         return id;
 }
 
-static int submit(Fixture *fixture, unsigned number) {
+static int submit_for(Fixture *fixture, unsigned number, const char *model) {
         Job job = {
-                .model = (char *) "sandbox",
+                .model = (char *) model,
                 .response_format = (char *) "url",
                 .request = (char *) "{\"prompt\":\"a\"}",
                 .created_at = 1000 + number,
@@ -91,6 +91,10 @@ static int submit(Fixture *fixture, unsigned number) {
 
         (void) strcpy(job.id, id_of(number));
         return store_submit(fixture->store, &job, NULL, NULL);
+}
+
+static int submit(Fixture *fixture, unsigned number) {
+        return submit_for(fixture, number, "sandbox");
 }
 
 static Job *get(Fixture *fixture, unsigned number) {
@@ -204,24 +208,194 @@ static void test_rolled_back_group_leaves_nothing(void **state) {
 
 /* ------------------------------------------------------------------ attempts */
 
+/* The model's waiting jobs at that time, by their numbers up to 0. */
+static void check_waiting(Fixture *fixture, const char *model, usec_t now, const unsigned *numbers) {
+        WaitingJob job = {}, after;
+        bool first = true;
+
+        for (; *numbers; numbers++) {
+                after = job;
+                assert_int_equal(store_next_waiting(fixture->store, model, now, first ? NULL : &after, &job), 0);
+                assert_string_equal(job.id, id_of(*numbers));
+                first = false;
+        }
+        after = job;
+        assert_int_equal(store_next_waiting(fixture->store, model, now, first ? NULL : &after, &job), STORE_NOT_FOUND);
+}
+
+static void check_next_model(Fixture *fixture, const char *after, const char *wanted) {
+        _cleanup_free_ char *name = NULL;
+
+        assert_int_equal(store_next_waiting_model(fixture->store, after, &name), 0);
+        assert_string_equal(name, wanted);
+}
+
+/* How SQLite goes about it. */
+static void explain(Fixture *fixture, const char *query, char *plan, size_t size) {
+        _cleanup_free_ char *text = malloc(strlen(query) + 32);
+        sqlite3_stmt *statement;
+
+        (void) sprintf(text, "EXPLAIN QUERY PLAN %s", query);
+        assert_int_equal(sqlite3_prepare_v2(fixture->store->database, text, -1, &statement, NULL), SQLITE_OK);
+        plan[0] = 0;
+        while (sqlite3_step(statement) == SQLITE_ROW)
+                (void) snprintf(plan + strlen(plan), size - strlen(plan), "%s; ", sqlite3_column_text(statement, 3));
+        (void) sqlite3_finalize(statement);
+}
+
 static void test_waiting_jobs_come_in_order_of_acceptance(void **state) {
         Fixture *fixture = *state;
-        WaitingJob jobs[4];
 
         begin(fixture);
         for (unsigned number = 9; number > 4; number--)
                 assert_int_equal(submit(fixture, number), 0);
         assert_int_equal(start(fixture, 8), 0);
         commit(fixture);
+        check_waiting(fixture, "sandbox", 0, (const unsigned[]) { 9, 7, 6, 5, 0 });
+        check_waiting(fixture, "other", 0, (const unsigned[]) { 0 });
+}
 
-        assert_int_equal(store_list_waiting(fixture->store, 0, jobs, 2), 2);
-        assert_string_equal(jobs[0].id, id_of(9));
-        assert_string_equal(jobs[0].model, "sandbox");
-        assert_string_equal(jobs[1].id, id_of(7));
-        assert_int_equal(store_list_waiting(fixture->store, jobs[1].sequence, jobs, 4), 2);
-        assert_string_equal(jobs[0].id, id_of(6));
-        assert_string_equal(jobs[1].id, id_of(5));
-        assert_int_equal(store_list_waiting(fixture->store, jobs[1].sequence, jobs, 4), 0);
+static void test_models_are_told_once_however_many_wait(void **state) {
+        static const char *const models[] = { "b", "a", "c", "a", "d", "a" };
+        Fixture *fixture = *state;
+        char *name = NULL;
+
+        begin(fixture);
+        for (unsigned number = 0; number < ELEMENTS(models); number++)
+                assert_int_equal(submit_for(fixture, number, models[number]), 0);
+        assert_int_equal(start(fixture, 2), 0);  /* nobody waits for c any more */
+        commit(fixture);
+        check_next_model(fixture, "", "a");
+        check_next_model(fixture, "a", "b");
+        check_next_model(fixture, "b", "d");
+        assert_int_equal(store_next_waiting_model(fixture->store, "d", &name), STORE_NOT_FOUND);
+}
+
+/* None looks at, or sorts, more than it answers. */
+static void test_what_waits_is_found_by_an_index(void **state) {
+        static const Statement statements[] = {
+                STATEMENT_NEXT_WAITING_MODEL, STATEMENT_NEXT_DUE,     STATEMENT_NEXT_UNTRIED,
+                STATEMENT_NEXT_RETRY_TIME,    STATEMENT_OLDEST_RETRY,
+        };
+        Fixture *fixture = *state;
+
+        for (size_t i = 0; i < ELEMENTS(statements); i++) {
+                char plan[512];
+
+                explain(fixture, sqlite3_sql(store_statement(fixture->store, statements[i])), plan, sizeof(plan));
+                if (!strstr(plan, "INDEX job_") || strstr(plan, "TEMP B-TREE"))
+                        fail_msg("%s", plan);
+        }
+}
+
+/* As an attempt that is to be made again at that time leaves it. */
+static void retry(Fixture *fixture, unsigned number, usec_t not_before) {
+        _cleanup_(job_freep) Job *job = NULL;
+
+        begin(fixture);
+        assert_int_equal(store_start_attempt(fixture->store, id_of(number), "box", LEASE, 100 * number, &job), 0);
+        job->attempts[job->n_attempts - 1].outcome = ATTEMPT_REFUSED;
+        job->attempts[job->n_attempts - 1].ended_at = 3000;
+        job->attempts[job->n_attempts - 1].retry_delay = not_before - 3000;
+        job->status = JOB_QUEUED;
+        job->not_before = not_before;
+        assert_int_equal(store_end_attempt(fixture->store, job, NULL, NULL), 0);
+        commit(fixture);
+}
+
+static void submit_five(Fixture *fixture) {
+        begin(fixture);
+        for (unsigned number = 1; number <= 5; number++)
+                assert_int_equal(submit(fixture, number), 0);
+        commit(fixture);
+}
+
+static void test_retries_come_first_and_in_the_order_of_their_times(void **state) {
+        Fixture *fixture = *state;
+        usec_t due;
+
+        submit_five(fixture);
+        retry(fixture, 2, 5000);
+        retry(fixture, 4, 4000);
+        retry(fixture, 5, 4000);
+        check_waiting(fixture, "sandbox", 3999, (const unsigned[]) { 1, 3, 0 });
+        check_waiting(fixture, "sandbox", 4000, (const unsigned[]) { 4, 5, 1, 3, 0 });
+        check_waiting(fixture, "sandbox", 5000, (const unsigned[]) { 4, 5, 2, 1, 3, 0 });
+        check_waiting(fixture, "sandbox", USEC_INFINITY, (const unsigned[]) { 4, 5, 2, 1, 3, 0 });
+        assert_int_equal(store_next_retry_time(fixture->store, 3999, &due), 0);
+        assert_int_equal(due, 4000);
+        assert_int_equal(store_next_retry_time(fixture->store, 4000, &due), 0);
+        assert_int_equal(due, 5000);
+        assert_int_equal(store_next_retry_time(fixture->store, 5000, &due), STORE_NOT_FOUND);
+}
+
+static void test_retry_is_read_as_it_was(void **state) {
+        Fixture *fixture = *state;
+        Job *job;
+
+        submit_five(fixture);
+        retry(fixture, 2, 5000);
+        fixture->store = store_free(fixture->store);
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        job = get(fixture, 2);
+        assert_int_equal(job->status, JOB_QUEUED);
+        assert_int_equal(job->not_before, 5000);
+        assert_int_equal(job->started_at, 200);
+        assert_int_equal(job->attempts[0].retry_delay, 2000);
+        job_free(job);
+}
+
+static void test_a_start_ends_the_waiting_for_a_time(void **state) {
+        Fixture *fixture = *state;
+        Job *job;
+
+        submit_five(fixture);
+        retry(fixture, 2, 5000);
+        begin(fixture);
+        assert_int_equal(start(fixture, 2), 0);
+        commit(fixture);
+        job = get(fixture, 2);
+        assert_int_equal(job->not_before, 0);
+        assert_int_equal(job->n_attempts, 2);
+        assert_int_equal(job->attempts[1].retry_delay, 0);
+        job_free(job);
+}
+
+static void test_oldest_retry_is_that_which_began_first(void **state) {
+        Fixture *fixture = *state;
+        WaitingJob job;
+        usec_t started_at;
+
+        submit_five(fixture);
+        assert_int_equal(store_oldest_retry(fixture->store, &job, &started_at), STORE_NOT_FOUND);
+        retry(fixture, 4, 4000);
+        retry(fixture, 3, 5000);
+        assert_int_equal(store_oldest_retry(fixture->store, &job, &started_at), 0);
+        assert_string_equal(job.id, id_of(3));
+        assert_int_equal(started_at, 300);
+}
+
+/* An operator's word counts for more than a time and a deadline of the past. */
+static void test_release_forgets_the_time(void **state) {
+        Fixture *fixture = *state;
+        int64_t released;
+        sqlite3 *database;
+        Job *job;
+
+        submit_five(fixture);
+        retry(fixture, 2, 5000);
+        fixture->store = store_free(fixture->store);
+        assert_int_equal(sqlite3_open(fixture->path, &database), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(database, "UPDATE job SET held = 1", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_close(database), SQLITE_OK);
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        begin(fixture);
+        assert_int_equal(store_release(fixture->store, NULL, 0, &released), 0);
+        commit(fixture);
+        assert_int_equal(released, 5);
+        job = get(fixture, 2);
+        assert_int_equal(job->not_before, 0);
+        job_free(job);
 }
 
 static void test_job_is_started_once(void **state) {
@@ -787,6 +961,13 @@ int main(void) {
                 TEST(same_id_is_the_same_job),
                 TEST(rolled_back_group_leaves_nothing),
                 TEST(waiting_jobs_come_in_order_of_acceptance),
+                TEST(models_are_told_once_however_many_wait),
+                TEST(what_waits_is_found_by_an_index),
+                TEST(retries_come_first_and_in_the_order_of_their_times),
+                TEST(retry_is_read_as_it_was),
+                TEST(a_start_ends_the_waiting_for_a_time),
+                TEST(oldest_retry_is_that_which_began_first),
+                TEST(release_forgets_the_time),
                 TEST(job_is_started_once),
                 TEST(completed_job_keeps_all_it_was_given),
                 TEST(attempt_ends_once),

@@ -15,12 +15,12 @@
 #include "provider-kind.h"
 #include "reply-sink.h"
 #include "upstream-error.h"
+#include "upstream-headers.h"
 
 #define CHECK_TIMEOUT (5 * USEC_PER_SEC)
 #define CHECK_BYTES_MAX (4 * 1024 * 1024)     /* of GET /models, which nobody reads */
 #define IMAGE_BASE64_BYTES_MAX (((uint64_t) IMAGE_BYTES_MAX + 2) / 3 * 4)
 #define REQUEST_ID_BYTES_MAX 128
-#define RETRY_AFTER_SECONDS_MAX (24 * 3600)
 
 typedef struct OpenaiGeneration {
         Generation generation;
@@ -31,7 +31,7 @@ typedef struct OpenaiGeneration {
         int sink_error;            /* of the sink, so that it is not taken for one of the wire */
         Buffer refusal;            /* body of any other; its beginning */
         char *request_id;
-        usec_t retry_after;
+        UpstreamHeaders headers;
 } OpenaiGeneration;
 
 static OpenaiGeneration *openai_generation_free(OpenaiGeneration *generation) {
@@ -108,12 +108,10 @@ static int start_request(Provider *provider, HttpRequest *request, const char *p
 
 static void on_header(_unused_ HttpTransfer *transfer, const char *name, const char *value, void *userdata) {
         OpenaiGeneration *generation = userdata;
-        uint64_t seconds;
 
         if (text_equal(name, "x-request-id") && !generation->request_id && strlen(value) <= REQUEST_ID_BYTES_MAX)
                 generation->request_id = upstream_text_copy(value, generation->generation.provider->key);
-        if (text_equal(name, "retry-after") && text_to_unsigned(value, RETRY_AFTER_SECONDS_MAX, &seconds) >= 0)
-                generation->retry_after = seconds * USEC_PER_SEC;
+        upstream_headers_take(&generation->headers, name, value, time_now_realtime());
 }
 
 static int on_body(HttpTransfer *transfer, const void *data, size_t size, void *userdata) {
@@ -272,7 +270,8 @@ static void on_done(_unused_ HttpTransfer *transfer, const HttpResult *http, voi
                 fail_transfer(&result, http);
 
         result.provider_request_id = TAKE_PTR(generation->request_id);
-        result.retry_after = generation->retry_after;
+        result.http_status = (int) http->status;
+        upstream_headers_give(&generation->headers, &result);
         generation->generation.done(&result, generation->generation.userdata);
         generation_result_done(&result);
 }
