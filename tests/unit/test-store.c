@@ -699,6 +699,26 @@ static void test_newer_version_is_refused_and_left_alone(void **state) {
         assert_int_equal(ask(fixture, "PRAGMA user_version"), store_version + 1);
 }
 
+static void test_jobs_of_the_first_version_go_on(void **state) {
+        Fixture *fixture = *state;
+        char text[64];
+        Job *job;
+
+        (void) snprintf(text, sizeof(text), "PRAGMA application_id = %d; PRAGMA user_version = 1", STORE_APPLICATION_ID);
+        execute(fixture, store_migrations[0]);
+        execute(fixture, "INSERT INTO job (id, status, model, response_format, request, created_at) VALUES "
+                         "('job_00000000000000000000000000000001', 0, 'sandbox', 'url', '{}', 1), "
+                         "('job_00000000000000000000000000000002', 3, 'sandbox', 'url', '{}', 1)");
+        execute(fixture, "INSERT INTO attempt (job, number, provider, outcome, started_at) VALUES (2, 1, 'box', 2, 1)");
+        execute(fixture, text);
+        assert_int_equal(store_open(&fixture->store, fixture->path), 0);
+        check_waiting(fixture, "sandbox", 0, (const unsigned[]) { 1, 0 });
+        job = get(fixture, 2);
+        assert_int_equal(job->not_before, 0);
+        assert_int_equal(job->attempts[0].retry_delay, 0);
+        job_free(job);
+}
+
 static void test_database_of_others_is_refused_and_left_alone(void **state) {
         static const char *const others[] = {
                 "CREATE TABLE job (a)",
@@ -925,6 +945,7 @@ int main(void) {
                 TEST(image_is_used_until_its_last_job_goes),
                 TEST(list_is_newest_first_in_pages),
                 FILE_TEST(new_file_is_brought_to_the_current_version),
+                FILE_TEST(jobs_of_the_first_version_go_on),
                 FILE_TEST(begun_file_is_brought_on),
                 FILE_TEST(newer_version_is_refused_and_left_alone),
                 FILE_TEST(database_of_others_is_refused_and_left_alone),
