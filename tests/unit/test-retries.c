@@ -630,10 +630,13 @@ static void test_images_per_minute(void **state) {
                          "  { name = \"m\"; provider = \"sandbox\"; sizes = [ \"auto\" ]; } );");
         worker_start(fixture->worker);
         assert_string_equal(told_status(wait_for(submit_images(fixture, 1, 3))), "completed");
+        /* Who is told that a job is accepted knows that the dispatcher has looked at it: it comes before the commit. */
         large = submit_images(fixture, 2, 3);
-        WAIT_UNTIL(fixture->worker, stored_waiting(fixture->worker) == 1);
+        WAIT_UNTIL(fixture->worker, large->replies >= 1);
         small = submit(fixture, 3);
-        WAIT_UNTIL(fixture->worker, stored_waiting(fixture->worker) == 2);
+        WAIT_UNTIL(fixture->worker, small->replies >= 1);
+        assert_int_equal(stored_waiting(fixture->worker), 2);
+        assert_int_equal(dispatcher_running(fixture->worker->manager->dispatcher), 0);
         assert_string_equal(told_status(wait_for(worker_cancel(fixture->worker, 2, false))), "cancelled");
         assert_string_equal(told_status(wait_for(large)), "cancelled");
         assert_false(small->over);
