@@ -80,27 +80,33 @@ static int settle_end(Write *write, Store *store) {
         return r < 0 ? r : WRITE_STANDS;
 }
 
-/* What a provider says may quote the prompt, which does not belong in the journal: of an answer only its status and
- * code are told here. The job has the rest. */
+/* What a provider says may quote the prompt, which does not belong in the journal: of an answer only its status is
+ * told here, and the code that the client gets. The job has the rest. */
 static char *end_reason(AttemptRun *run) {
         const Attempt *attempt = current_attempt(run);
         const Failure *failure = &run->job->failure;
 
-        if (attempt->outcome == ATTEMPT_COMPLETED)
-                return NULL;
-        if (attempt->retry_delay > 0)
-                return text_format(" (HTTP %d); it is made again in %.3f s", run->http_status,
-                                   (double) attempt->retry_delay / (double) USEC_PER_SEC);
+        if (attempt->outcome == ATTEMPT_REFUSED && failure->status > 0)
+                return text_format(": %d %s", failure->status, failure->code ?: "without a code");
         if (attempt->outcome == ATTEMPT_REFUSED)
-                return text_format(": %d %s; not made again, since %s", failure->status,
-                                   failure->code ?: "without a code", retry_verdict_reason(run->verdict));
+                return text_format(": HTTP %d", run->http_status);
         return attempt->cause ? text_format(": %s", attempt->cause) : NULL;
+}
+
+static char *end_consequence(AttemptRun *run) {
+        usec_t delay = current_attempt(run)->retry_delay;
+
+        if (delay > 0)
+                return text_format("; it is made again in %.3f s", (double) delay / (double) USEC_PER_SEC);
+        if (run->verdict != RETRY_LATER)
+                return text_format("; it is not made again, since %s", retry_verdict_reason(run->verdict));
+        return NULL;
 }
 
 static void log_end(AttemptRun *run) {
         const Attempt *attempt = current_attempt(run);
         const Job *job = run->job;
-        _cleanup_free_ char *why = end_reason(run);
+        _cleanup_free_ char *why = end_reason(run), *consequence = end_consequence(run);
         char cost[24] = "";
 
         if (job->cost.entry > 0)
@@ -112,8 +118,8 @@ static void log_end(AttemptRun *run) {
                                      { "ATELIER_PROVIDER", attempt->provider },
                                      { "ATELIER_PROVIDER_REQUEST", attempt->provider_request_id },
                                      { "ATELIER_COST_MICROS", *cost ? cost : NULL }),
-                          "Job %s: attempt %lld at %s %s%s", job->id, (long long) attempt->number,
-                          attempt->provider, attempt_outcome_name(attempt->outcome), why ?: "");
+                          "Job %s: attempt %lld at %s %s%s%s", job->id, (long long) attempt->number,
+                          attempt->provider, attempt_outcome_name(attempt->outcome), why ?: "", consequence ?: "");
 }
 
 static void on_end_written(Write *write, int result) {

@@ -1,8 +1,8 @@
 /* The circuit breaker of one provider and model. Pure: the clock is handed in.
  *
- *   CLOSED ─ so many failures in a row ─► OPEN ─ cooldown over, next attempt begins ─► HALF_OPEN ─ it does well ─► CLOSED
- *                                          ▲                                              │
- *                                          └───────────────── it fails ───────────────────┘
+ *   CLOSED ─ failures in a row ─► OPEN ─ cooldown over, an attempt begins ─► HALF_OPEN ─ it does well ─► CLOSED
+ *                                  ▲                                            │
+ *                                  └──────────────── it fails ──────────────────┘
  *
  * While it is open nothing begins; half open, one attempt does, the probe, and the others wait for its end. What began
  * before the circuit opened is old news: only the probe's end counts then. */
@@ -46,7 +46,8 @@ usec_t circuit_wait(const CircuitBreaker *breaker, usec_t now);
 bool circuit_begin(CircuitBreaker *breaker);
 
 /* An attempt has ended. Has the state changed? */
-bool circuit_end(CircuitBreaker *breaker, const CircuitLimits *limits, bool probe, CircuitEvidence evidence, usec_t now);
+bool circuit_end(CircuitBreaker *breaker, const CircuitLimits *limits, bool probe, CircuitEvidence evidence,
+                 usec_t now);
 
 /* Something was changed that may help: an open circuit is tried at once. */
 void circuit_hurry(CircuitBreaker *breaker);

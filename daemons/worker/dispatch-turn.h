@@ -1,7 +1,7 @@
 /* One look at all that waits: which job may start next, and when to look again if none may.
  *
- * Each model with waiting jobs is a lane of its own. A lane whose provider takes nothing at the moment is left out as a
- * whole, at the cost of one look, however many jobs stand in it; of the others the job goes first that was accepted
+ * Each model with waiting jobs is a lane of its own. A lane whose provider takes nothing at the moment is left out as
+ * a whole, at the cost of one look, however many jobs stand in it; of the others the job goes first that was accepted
  * first. A job is offered once in a turn, whatever becomes of it. Where images per minute are bounded, a provider's
  * first job waits until its images fit, and later ones behind it: else one of many images would wait for good. */
 #pragma once

@@ -16,8 +16,8 @@
  * called. In memory are only the attempts under way (attempt-run.h), at most worker.concurrency.
  *
  * What can't start at once waits for an event that is known: an attempt ends, a job comes, an operator acts, or a time
- * comes for which the due timer is set (of a retry, of a deadline that ends one, of a gate that opens). Nothing is looked for in between.
- * Times of retries stand in the store by the wall clock, so a restart keeps them.
+ * comes for which the due timer is set (of a retry, of a deadline that ends one, of a gate that opens). Nothing is
+ * looked for in between. Times of retries stand in the store by the wall clock, so a restart keeps them.
  *
  * A crash leaves jobs in progress under the lease of a process that is gone. The next start settles them: the outcome
  * is unknown, so the job goes back into the queue if its provider may be asked twice, and fails otherwise. */

@@ -260,8 +260,8 @@ static void log_circuit(const Gate *gate) {
                                   gate->provider);
         else
                 (void) log_record(LOG_WARNING, 0, fields,
-                                  "the circuit of %s at %s is open: %u attempts in a row failed; its jobs wait, and one "
-                                  "is tried in %.1f s", gate->model, gate->provider, gate->circuit.failures,
+                                  "the circuit of %s at %s is open: %u attempts in a row failed; its jobs wait, and "
+                                  "one is tried in %.1f s", gate->model, gate->provider, gate->circuit.failures,
                                   (double) gate->gates->circuit.cooldown / (double) USEC_PER_SEC);
 }
 

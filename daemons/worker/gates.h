@@ -1,9 +1,9 @@
 /* One gate for each model at its provider: may an attempt begin there now, and if not, when?
  *
  * A gate closes for what the provider has shown of itself (circuit-breaker.h), for what it says of its rates
- * (rate-window.h), and for the images per minute that the settings allow it for all of its models (pacing.h). Jobs wait
- * before a gate; none fails because it is closed. Gates live in memory alone, through reloads: a new process finds them open, and finds out for
- * itself. They are told of every attempt that begins and of its end. */
+ * (rate-window.h), and for the images per minute that the settings allow it for all of its models (pacing.h). Jobs
+ * wait before a gate; none fails because it is closed. Gates live in memory alone, through reloads: a new process finds
+ * them open, and finds out for itself. They are told of every attempt that begins and of its end. */
 #pragma once
 
 #include "base/macro.h"
@@ -39,7 +39,8 @@ usec_t gate_wait(const Gate *gate, usec_t now);
 bool gate_is_paced(const Gate *gate);
 usec_t gate_wait_for_images(const Gate *gate, unsigned images, usec_t now);
 
-/* An attempt for so many images (0: not known, one at least) begins. What comes back goes to gate_end(): whether it is the probe of the circuit. */
+/* An attempt for so many images (0: not known, one at least) begins. What comes back goes to gate_end(): whether it is
+ * the probe of the circuit. */
 bool gate_begin(Gate *gate, unsigned images, usec_t now);
 
 /* An attempt has ended; `result` NULL: without having been made, or of itself. */

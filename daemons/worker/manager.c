@@ -93,8 +93,8 @@ static const MetricFamily worker_metrics[] = {
         },
         [METRIC_CIRCUIT_STATE] = {
                 .name = "genai_circuit_breaker_state",
-                .help = "Whether a model at its provider is tried: 0 closed (it is), 1 half-open (one attempt), 2 open "
-                        "(jobs wait).",
+                .help = "Whether a model at its provider is tried: 0 closed (it is), 1 half-open (one attempt), "
+                        "2 open (jobs wait).",
                 .type = METRIC_GAUGE,
                 .labels = { "provider", "model" },
         },

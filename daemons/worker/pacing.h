@@ -5,8 +5,8 @@
  * than the limit in any 60 seconds is within a bucket of that size as well. Where one bucket is kept on both sides, a
  * delay on the way suffices for a refusal.
  *
- * Time is counted in slots. A slot leaves the minute with its last moment, so the limit is kept to the moment, and up to
- * one slot in PACING_SLOTS of the rate is given away. */
+ * Time is counted in slots. A slot leaves the minute with its last moment, so the limit is kept to the moment, and up
+ * to one slot in PACING_SLOTS of the rate is given away. */
 #pragma once
 
 #include "base/macro.h"

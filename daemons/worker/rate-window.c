@@ -51,6 +51,7 @@ void rate_window_tell(RateWindow *window, const RateLimits *limits, const Genera
                 window->refusals = 0;
                 return;
         }
-        hold(window, result->retry_after ?: retry_backoff(limits->pause_min, limits->pause_max, window->refusals, 0), now);
+        hold(window,
+             result->retry_after ?: retry_backoff(limits->pause_min, limits->pause_max, window->refusals, 0), now);
         window->refusals++;
 }

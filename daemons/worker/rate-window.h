@@ -2,8 +2,8 @@
  * Pure: the clock is handed in.
  *
  * x-ratelimit-remaining-requests and -reset-requests are taken for a bucket that has so many left and is full again
- * after the reset: it fills steadily, each attempt takes one. Tokens can't be foreseen, so they count when none is left.
- * A refusal for the rate (429) holds all of the model's jobs back for as long as it says, or for pauses that grow from
+ * after the reset: it fills steadily, each attempt takes one. Tokens can't be foreseen, so they count when none is
+ * left. A refusal for the rate (429) holds all of the model's jobs back for as long as it says, or for pauses that grow from
  * one refusal to the next. All of it is advice and wears off: after RATE_HOLD_MAX_USEC at most somebody asks again. */
 #pragma once
 

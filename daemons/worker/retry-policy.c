@@ -44,7 +44,8 @@ usec_t retry_backoff(usec_t delay_min, usec_t delay_max, unsigned retries_made, 
 static bool may_go_better(const RetryEnd *end) {
         if (end->outcome != GENERATION_REFUSED)
                 return true;
-        return end->http_status == 408 || end->http_status == 409 || end->http_status == 429 || end->http_status >= 500;
+        return end->http_status == 408 || end->http_status == 409 || end->http_status == 429 ||
+               end->http_status >= 500;
 }
 
 RetryVerdict retry_policy(const RetryEnd *end, const RetryLimits *limits, usec_t *ret_delay) {

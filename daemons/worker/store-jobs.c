@@ -647,9 +647,9 @@ static int next_due(Store *store, const char *model, usec_t now, const WaitingJo
                 return r;
         store_bind_text(statement, 1, model);
         (void) sqlite3_bind_int64(statement, 2, (int64_t) MIN(now, (usec_t) INT64_MAX));
-        /* Behind all that are no retries, which have the time 0. */
-        (void) sqlite3_bind_int64(statement, 3, after ? (int64_t) after->not_before : 0);
-        (void) sqlite3_bind_int64(statement, 4, after ? after->sequence : INT64_MAX);
+        /* From the first time on: at 0 stand all the jobs that are no retries, which would be gone through. */
+        (void) sqlite3_bind_int64(statement, 3, after ? (int64_t) after->not_before : 1);
+        (void) sqlite3_bind_int64(statement, 4, after ? after->sequence : 0);
         return step_waiting(store, statement, ret, NULL);
 }
 

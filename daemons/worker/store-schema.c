@@ -106,13 +106,14 @@ const char *const store_migrations[] = {
         "CREATE INDEX job_key ON job (key) WHERE key IS NOT NULL;",
 
         /* 4 → 5. Retries wait for their time. What waits is found by its model, so that many jobs of one keep nobody
-         * else waiting: retries by their time, then what was never tried in order of acceptance. */
+         * else waiting: retries by their time, then what was never tried in order of acceptance. `<> 0`,
+         * since a query would take `> 0` for the range to search. */
         "ALTER TABLE job ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;"  /* of a retry; 0: it is none */
         "ALTER TABLE attempt ADD COLUMN retry_delay INTEGER;"                /* that followed, in microseconds */
         "DROP INDEX job_waiting;"
         "CREATE INDEX job_waiting ON job (model, not_before, sequence) WHERE status = 0 AND held = 0;"
-        "CREATE INDEX job_retry ON job (not_before) WHERE status = 0 AND held = 0 AND not_before > 0;"
-        "CREATE INDEX job_begun ON job (started_at) WHERE status = 0 AND held = 0 AND not_before > 0;",
+        "CREATE INDEX job_retry ON job (not_before) WHERE status = 0 AND held = 0 AND not_before <> 0;"
+        "CREATE INDEX job_begun ON job (started_at) WHERE status = 0 AND held = 0 AND not_before <> 0;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

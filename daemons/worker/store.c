@@ -65,11 +65,11 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT id, sequence, not_before FROM job WHERE status = 0 AND held = 0 AND model = ?1 "
                 "AND not_before = 0 AND sequence > ?2 ORDER BY sequence LIMIT 1",
         [STATEMENT_NEXT_RETRY_TIME] =
-                "SELECT not_before FROM job WHERE status = 0 AND held = 0 AND not_before > 0 AND not_before > ?1 "
+                "SELECT not_before FROM job WHERE status = 0 AND held = 0 AND not_before <> 0 AND not_before > ?1 "
                 "ORDER BY not_before LIMIT 1",
         [STATEMENT_OLDEST_RETRY] =
                 "SELECT id, sequence, not_before, started_at FROM job INDEXED BY job_begun "
-                "WHERE status = 0 AND held = 0 AND not_before > 0 ORDER BY started_at LIMIT 1",
+                "WHERE status = 0 AND held = 0 AND not_before <> 0 ORDER BY started_at LIMIT 1",
         [STATEMENT_LIST] =
                 "SELECT " JOB_COLUMNS " FROM job WHERE (?1 < 0 OR status = ?1) "
                 "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2), 9223372036854775807) "

@@ -45,10 +45,11 @@ int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *ve
 int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
                         Job **ret);
 
-/* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again, and not before
- * job->not_before. Images, usage, reply and failure are taken from `job`, the attempt's facts and its cost from its last attempt. The ledger
- * follows: settled, released, or unknown. An attempt that may have been charged and is made again reserves once more;
- * where no budget has room for that, the job fails instead. STORE_WRONG_STATE: that attempt is not under way. */
+/* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again, and not
+ * before job->not_before. Images, usage, reply and failure are taken from `job`, the attempt's facts and its cost from its
+ * last attempt. The ledger follows: settled, released, or unknown. An attempt that may have been charged and is made again
+ * reserves once more; where no budget has room for that, the job fails instead. STORE_WRONG_STATE: that attempt is not
+ * under way. */
 int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
 
 /* queued → cancelled or failed (job->failure); what it had reserved is released. */
@@ -73,8 +74,8 @@ typedef struct WaitingJob {
 /* The model, behind `after` in the order of names ("" is before all), that jobs wait for. STORE_NOT_FOUND. */
 int store_next_waiting_model(Store *store, const char *after, char **ret);
 
-/* Of the model's waiting jobs that may start at `now` (realtime) the one behind `after`, or the first (NULL): retries in
- * the order of their times, then what was never tried in order of acceptance. STORE_NOT_FOUND. Costs the logarithm of
+/* Of the model's waiting jobs that may start at `now` (realtime) the one behind `after`, or the first (NULL): retries
+ * in the order of their times, then what was never tried in order of acceptance. STORE_NOT_FOUND. Costs the logarithm of
  * what waits, as do the two below. */
 int store_next_waiting(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret);
 

@@ -279,6 +279,30 @@ static void test_restart_keeps_the_time(void **state) {
         assert_true(job->attempts[1].started_at >= before->not_before);
 }
 
+/* No pause is that long: the clock was set back, and the job would wait until it has come that far again. */
+static void test_clock_that_was_set_back_holds_up_nothing(void **state) {
+        RetryFixture *fixture = *state;
+        _cleanup_(job_freep) Job *job = NULL, *ended = NULL;
+        Store *store;
+
+        start(fixture, ANSWERS(IMAGE), "", "");
+        dispatcher_set_paused(fixture->worker->manager->dispatcher, true);
+        (void) submit(fixture, 1);
+        WAIT_UNTIL(fixture->worker, waits_after(fixture, 1, 0) &&
+                                    !store_group_open(commit_group_store(fixture->worker->manager->group)));
+        store = commit_group_store(fixture->worker->manager->group);
+        assert_int_equal(store_group_begin(store), 0);
+        assert_int_equal(store_start_attempt(store, job_id(1), "box", "the former", time_now_realtime(), &job), 0);
+        job->attempts[0].outcome = ATTEMPT_UNSENT;
+        job->status = JOB_QUEUED;
+        job->not_before = time_now_realtime() + USEC_PER_HOUR;
+        assert_int_equal(store_end_attempt(store, job, NULL, NULL), 0);
+        assert_int_equal(store_group_commit(store), 0);
+        dispatcher_set_paused(fixture->worker->manager->dispatcher, false);
+        ended = ended_job(fixture, 1);
+        assert_int_equal(ended->status, JOB_COMPLETED);
+}
+
 /* A turn of the loop without an event, as many of them as it takes: none of them is spent on what is not due. */
 static void test_nothing_is_looked_for_while_it_waits(void **state) {
         RetryFixture *fixture = *state;
@@ -607,10 +631,13 @@ static void test_images_per_minute(void **state) {
                          "  { name = \"m\"; provider = \"sandbox\"; sizes = [ \"auto\" ]; } );");
         worker_start(fixture->worker);
         assert_string_equal(told_status(wait_for(submit_images(fixture, 1, 3))), "completed");
+        /* Who is told that a job is accepted knows that the dispatcher has looked at it: it comes before the commit. */
         large = submit_images(fixture, 2, 3);
-        WAIT_UNTIL(fixture->worker, stored_waiting(fixture->worker) == 1);
+        WAIT_UNTIL(fixture->worker, large->replies >= 1);
         small = submit(fixture, 3);
-        WAIT_UNTIL(fixture->worker, stored_waiting(fixture->worker) == 2);
+        WAIT_UNTIL(fixture->worker, small->replies >= 1);
+        assert_int_equal(stored_waiting(fixture->worker), 2);
+        assert_int_equal(dispatcher_running(fixture->worker->manager->dispatcher), 0);
         assert_string_equal(told_status(wait_for(worker_cancel(fixture->worker, 2, false))), "cancelled");
         assert_string_equal(told_status(wait_for(large)), "cancelled");
         assert_false(small->over);
@@ -634,6 +661,7 @@ int main(void) {
                 TEST(others_go_on_meanwhile),
                 TEST(it_can_be_cancelled),
                 TEST(restart_keeps_the_time),
+                TEST(clock_that_was_set_back_holds_up_nothing),
                 TEST(nothing_is_looked_for_while_it_waits),
                 TEST(no_retry_begins_after_the_deadline),
                 TEST(deadline_ends_what_could_not_begin_in_time),

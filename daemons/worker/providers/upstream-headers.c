@@ -13,7 +13,8 @@
 static int parse_decimal(const char *text, usec_t unit, usec_t *ret) {
         double value;
 
-        if (text_empty(text) || strlen(text) > UPSTREAM_NUMBER_BYTES_MAX || strspn(text, "0123456789.") != strlen(text) ||
+        if (text_empty(text) || strlen(text) > UPSTREAM_NUMBER_BYTES_MAX ||
+            strspn(text, "0123456789.") != strlen(text) ||
             strchr(text, '.') != strrchr(text, '.') || text_equal(text, "."))
                 return -EINVAL;
         value = strtod(text, NULL) * (double) unit;
