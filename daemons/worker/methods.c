@@ -44,7 +44,8 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
         if (!caller_may_ask(manager, parameters))
                 return refuse_caller(call);
         return queue_submit(manager->queue, call, json_get_string(parameters, "request_id"),
-                            json_get_object(parameters, "request"));
+                            json_get_object(parameters, "request"),
+                            json_get_bool(parameters, "with_partial_images", false));
 }
 
 static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
@@ -60,7 +61,8 @@ static int on_watch(VarlinkCall *call, const JsonValue *parameters, void *userda
 
         if (!caller_allowed(manager, parameters))
                 return refuse_caller(call);
-        return queue_watch(manager->queue, call, json_get_string(parameters, "id"));
+        return queue_watch(manager->queue, call, json_get_string(parameters, "id"),
+                           json_get_bool(parameters, "with_partial_images", false));
 }
 
 static int on_get(VarlinkCall *call, const JsonValue *parameters, void *userdata) {

@@ -51,6 +51,7 @@ int queue_quote(Queue *queue, VarlinkCall *call, const JsonValue *request) {
                 .size = generation.size,
                 .quality = generation.quality,
                 .n = generation.n,
+                .partial_images = generation.partial_images,
                 .prompt_bytes = strlen(generation.prompt),
         }, time_now_realtime(), &cost, &reason);
         if (r == PRICE_MISSING)

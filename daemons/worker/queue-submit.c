@@ -80,7 +80,8 @@ static void on_submitted(Write *write, int result) {
         if (result < 0 && result != -ECANCELED)
                 log_refusal(queue, result);
         if (call)
-                queue_log_unanswered(result == 0 ? watchers_add(queue->manager->watchers, request->job, call)
+                queue_log_unanswered(result == 0 ? watchers_add(queue->manager->watchers, request->job, call,
+                                                                 request->with_partials)
                                                  : queue_reply_result(call, request->id, result),
                                      request->id);
         queue_request_free(request);
@@ -174,7 +175,8 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         return r != 0 ? r : check_room(queue, call);
 }
 
-int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request) {
+int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request,
+                 bool with_partials) {
         _cleanup_(job_freep) Job *job = NULL;
         QueueRequest *submission;
         const ModelConf *model;
@@ -199,6 +201,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const 
                 return r;
         submission->write.settle = settle_submission;
         submission->job = TAKE_PTR(job);
+        submission->with_partials = with_partials;
         commit_group_add(queue->manager->group, &submission->write);
         return 0;
 }

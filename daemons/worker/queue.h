@@ -8,9 +8,10 @@ Queue *queue_free(Queue *queue);
 DEFINE_CLEANUP(Queue *, queue_free);
 
 /* Each answers the call, now or when it is durable. */
-int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request);
+int queue_submit(Queue *queue, VarlinkCall *call, const char *request_id, const JsonValue *request,
+                 bool with_partials);
 int queue_quote(Queue *queue, VarlinkCall *call, const JsonValue *request);
-int queue_watch(Queue *queue, VarlinkCall *call, const char *id);
+int queue_watch(Queue *queue, VarlinkCall *call, const char *id, bool with_partials);
 int queue_get(Queue *queue, VarlinkCall *call, const char *id);
 int queue_list(Queue *queue, VarlinkCall *call, JobStatus status, const char *after, size_t limit);
 /* Lets held jobs go on: those named, or all (`ids` NULL). */
