@@ -13,7 +13,9 @@ import {
   testJobs,
   testModels,
   testOddReplies,
+  testSpoiltStreams,
   testStatusErrors,
+  testStreams,
   testUsage,
 } from './client-tests.mjs';
 
@@ -23,6 +25,8 @@ testEmptyBill(session);
 testModels(session);
 testGenerations(session, [null, 'b64_json', 'url']);
 testUsage(session);
+testStreams(session);
+testSpoiltStreams(session);
 testJobs(session);
 testFailedJob(session);
 testOddReplies(session);
