@@ -1,13 +1,15 @@
-/* The problem: an answer whose parts come when they come, on a server that asks for bytes whenever the client has room.
+/* The problem: an answer whose parts come when they come, on a server that asks for bytes whenever its client has room
+ * for them.
  *
- * The model: libmicrohttpd reads from an EventQueue. When that is empty the connection is suspended, in the reader; the
- * next event resumes it. While the client does not read, nobody asks for bytes, and the queue lets older events give
- * way to newer ones: a slow client costs a few events and descriptors, and holds back nobody.
+ * The model: libmicrohttpd reads from an EventQueue. When that is empty the connection is suspended, in the reader;
+ * the next event resumes it. While the client does not read, nobody asks for bytes, and the queue lets older events
+ * give way to newer ones: a slow client costs a few events and descriptors, and holds back nobody.
  *
  * A suspended connection is out of libmicrohttpd's sight: a client that left is noticed by the comment that is sent
  * when there has been no event for EVENT_KEEPALIVE_USEC. It keeps proxies from closing the connection, too.
  *
- * The stream belongs to the answer, which the request outlives; whoever pushes is the request's work and ends before. */
+ * The stream belongs to the answer, which the request outlives; whoever pushes is the request's work and ends
+ * before. */
 #include "event-stream.h"
 
 #include <errno.h>

@@ -29,6 +29,6 @@ int event_stream_push(EventStream *stream, EventKind kind, ImageStream *event);
 /* Something went wrong: what was pushed is still sent, then the answer breaks off. */
 void event_stream_abort(EventStream *stream);
 
-/* For the answer's reader: the next bytes; 0 when the connection was suspended until there are some; -ENODATA at the end;
- * other errors break the answer off. */
+/* For the answer's reader: the next bytes; 0 when the connection was suspended until there are some; -ENODATA at the
+ * end; other errors break the answer off. */
 ssize_t event_stream_read(EventStream *stream, char *data, size_t size);

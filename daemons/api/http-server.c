@@ -11,8 +11,8 @@
  *     Connections that wait stand in one list in the order of their deadlines.
  *   - It closes the listening socket it is given; it gets a duplicate.
  *
- * A connection is suspended before its answer, while that is being made, or in the middle of one that goes on (events),
- * while there is nothing to send.
+ * A connection is suspended before its answer, while that is being made, or in the middle of one that goes on
+ * (events), while there is nothing to send.
  *
  * A suspended connection is out of libmicrohttpd's sight, its timeouts included: a client that vanishes is noticed
  * when the answer is sent. What was asked for goes on meanwhile. */

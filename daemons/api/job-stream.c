@@ -10,6 +10,8 @@ int job_stream_get(ApiManager *manager, HttpRequest *request, EventStream **ret)
         int r;
 
         if (!stream) {
+                if (http_request_reply(request))
+                        return -ECANCELED;
                 r = event_stream_new(&stream, api_manager_event(manager), request);
                 if (r >= 0)
                         r = http_reply_new_events(&reply, stream);

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "job-events.h"
 #include "job-id.h"
-#include "job-reply.h"
 #include "job-stream.h"
 
 #define WATCH_DEADLINE_USEC (30 * USEC_PER_SEC)
@@ -17,9 +16,9 @@ static int build_watch(HttpRequest *request, JsonValue *parameters, _unused_ Jso
         return r < 0 ? r : json_add_bool(parameters, "with_partial_images", true);
 }
 
-static int push_state(ApiManager *manager, HttpRequest *request, EventStream *stream, const JsonValue *job) {
+static int push_state(ApiManager *manager, HttpRequest *request, EventStream *stream, EventKind kind,
+                      const JsonValue *job) {
         _cleanup_free_ char *link_base = api_manager_link_base(manager, request);
-        bool last = job_reply_outcome(job) != JOB_UNFINISHED;
         EventsTold *told = event_stream_told(stream);
         ImageStream *event = NULL;
         int r;
@@ -28,7 +27,7 @@ static int push_state(ApiManager *manager, HttpRequest *request, EventStream *st
                 return -ENOMEM;
         r = job_event_state(&event, told->n + 1, job, link_base);
         (void) snprintf(told->state, sizeof(told->state), "%s", json_get_string(job, "status") ?: "");
-        return job_stream_push(stream, r, last ? EVENT_FINAL : EVENT_STATE, event);
+        return job_stream_push(stream, r, kind, event);
 }
 
 /* A worker that was started again tells the state once more: only what is new is an event. */
@@ -42,7 +41,7 @@ static int tell(ApiManager *manager, HttpRequest *request, const VarlinkReply *r
         if (r < 0)
                 return r;
         if (!text_equal(json_get_string(job, "status"), event_stream_told(stream)->state)) {
-                r = push_state(manager, request, stream, job);
+                r = push_state(manager, request, stream, EVENT_STATE, job);
                 if (r < 0)
                         return r;
         }
@@ -60,7 +59,7 @@ static int answer_end(ApiManager *manager, HttpRequest *request, const VarlinkRe
 
         r = job_stream_get(manager, request, &stream);
         if (r >= 0)
-                r = push_state(manager, request, stream, json_get_object(reply->parameters, "job"));
+                r = push_state(manager, request, stream, EVENT_FINAL, json_get_object(reply->parameters, "job"));
         return r < 0 ? r : EXCHANGE_ANSWERED;
 }
 

@@ -130,7 +130,7 @@ static int take_byte(SseParser *parser, char c) {
                 return begin_value(parser); /* of a comment too: its name is empty */
         if (parser->name_size < sizeof(parser->name))
                 parser->name[parser->name_size] = c;
-        parser->name_size = parser->name_size < sizeof(parser->name) ? parser->name_size + 1 : sizeof(parser->name) + 1;
+        parser->name_size = MIN(parser->name_size, sizeof(parser->name)) + 1;
         return 0;
 }
 

@@ -14,8 +14,8 @@ typedef struct SseParser SseParser;
 typedef struct SseHandlers {
         /* The next bytes of the event's data: its lines, with one "\n" between two of them. */
         int (*data)(const char *data, size_t size, void *userdata);
-        /* The event is whole, and what follows belongs to the next one. `name` is "" when it has none. An event without
-         * a data line is none; one that the end of the stream cuts off is not told of. */
+        /* The event is whole, and what follows belongs to the next one. `name` is "" when it has none. An event
+         * without a data line is none; one that the end of the stream cuts off is not told of. */
         int (*event)(const char *name, void *userdata);
 } SseHandlers;
 

@@ -12,22 +12,16 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/text.h"
+#include "shown-image.h"
 
 typedef struct Watched Watched;
-
-/* One partial image, shared by those who wait for it. */
-typedef struct Partial {
-        unsigned refs;
-        int fd;
-        JsonValue *reply;
-} Partial;
 
 typedef struct Watcher {
         Watched *watched;
         VarlinkCall *call;
         struct Watcher *next;
         bool with_partials;
-        Partial *waiting[WATCHER_PARTIALS_MAX]; /* the oldest first */
+        ShownImage *waiting[WATCHER_PARTIALS_MAX]; /* the oldest first */
         unsigned n_waiting;
 } Watcher;
 
@@ -47,18 +41,8 @@ struct Watchers {
         void *userdata;
 };
 
-static Partial *partial_unref(Partial *partial) {
-        if (!partial || --partial->refs > 0)
-                return NULL;
-        (void) fd_close(partial->fd);
-        (void) json_free(partial->reply);
-        free(partial);
-        return NULL;
-}
-DEFINE_CLEANUP(Partial *, partial_unref);
-
-static Partial *watcher_pop(Watcher *watcher) {
-        Partial *oldest = watcher->waiting[0];
+static ShownImage *watcher_pop(Watcher *watcher) {
+        ShownImage *oldest = watcher->waiting[0];
 
         watcher->n_waiting--;
         (void) memmove(watcher->waiting, watcher->waiting + 1, watcher->n_waiting * sizeof(watcher->waiting[0]));
@@ -67,7 +51,7 @@ static Partial *watcher_pop(Watcher *watcher) {
 
 static void watcher_drop_partials(Watcher *watcher) {
         while (watcher->n_waiting > 0)
-                (void) partial_unref(watcher_pop(watcher));
+                (void) shown_image_unref(watcher_pop(watcher));
 }
 
 static Watcher *watcher_free(Watcher *watcher) {
@@ -141,29 +125,14 @@ static void on_closed(_unused_ VarlinkCall *call, void *userdata) {
         watcher_remove(userdata);
 }
 
-static int send_partial(VarlinkCall *call, const Partial *partial) {
-        JsonValue *reply;
-        int r;
-
-        reply = cJSON_Duplicate(partial->reply, true);
-        if (!reply)
-                return -ENOMEM;
-        r = varlink_call_push_fd(call, partial->fd);
-        if (r < 0) {
-                (void) json_free(reply);
-                return r;
-        }
-        return varlink_call_notify(call, reply);
-}
-
 /* The socket has taken what was sent: on with what waited. */
 static void on_drained(VarlinkCall *call, void *userdata) {
         Watcher *watcher = userdata;
 
         while (watcher->n_waiting > 0 && varlink_call_is_drained(call)) {
-                _cleanup_(partial_unrefp) Partial *partial = watcher_pop(watcher);
+                _cleanup_(shown_image_unrefp) ShownImage *partial = watcher_pop(watcher);
 
-                if (send_partial(call, partial) == -ECONNRESET) {
+                if (shown_image_send(partial, call) == -ECONNRESET) {
                         watcher_remove(watcher);
                         return;
                 }
@@ -336,62 +305,21 @@ void watchers_notify(Watchers *watchers, const Job *job) {
         (void) watched_free(watched);
 }
 
-static int describe_partial(JsonValue *reply, const PartialImage *image) {
-        const ImageFacts *facts = temporary_image_facts(image->file);
-        _cleanup_(json_freep) JsonValue *object = json_new_object();
-        int r;
-
-        r = json_add_integer(object, "index", image->index);
-        if (r >= 0)
-                r = json_add_integer(object, "created_at", (int64_t) time_now_realtime());
-        if (r >= 0)
-                r = json_add_string(object, "format", image_format_name(facts->format));
-        if (r >= 0)
-                r = json_add_integer(object, "width", facts->width);
-        if (r >= 0)
-                r = json_add_integer(object, "height", facts->height);
-        if (r >= 0 && image->reply)
-                r = json_add(object, "reply", cJSON_Duplicate(image->reply, true));
-        return r < 0 ? r : json_add(reply, "partial_image", TAKE_PTR(object));
-}
-
-static int partial_new(Partial **ret, const Job *job, const PartialImage *image) {
-        _cleanup_(partial_unrefp) Partial *partial = NULL;
-        int r;
-
-        partial = malloc(sizeof(*partial));
-        if (!partial)
-                return -ENOMEM;
-        *partial = (Partial) { .refs = 1, .fd = -1 };
-        r = job_reply(job, &partial->reply);
-        if (r >= 0)
-                r = describe_partial(partial->reply, image);
-        if (r < 0)
-                return r;
-        partial->fd = temporary_image_open(image->file);
-        if (partial->fd < 0)
-                return partial->fd;
-
-        *ret = TAKE_PTR(partial);
-        return 0;
-}
-
 /* Returns -ECONNRESET when the peer has gone. */
-static int watcher_show(Watcher *watcher, Partial *partial) {
+static int watcher_show(Watcher *watcher, ShownImage *partial) {
         if (watcher->n_waiting == 0 && varlink_call_is_drained(watcher->call))
-                return send_partial(watcher->call, partial);
+                return shown_image_send(partial, watcher->call);
 
         if (watcher->n_waiting == WATCHER_PARTIALS_MAX)
-                (void) partial_unref(watcher_pop(watcher));
-        partial->refs++;
-        watcher->waiting[watcher->n_waiting++] = partial;
+                (void) shown_image_unref(watcher_pop(watcher));
+        watcher->waiting[watcher->n_waiting++] = shown_image_ref(partial);
         return 0;
 }
 
 /* For looking at: what keeps one from being shown is worth a line for those who look for bugs. */
 void watchers_show(Watchers *watchers, const Job *job, const PartialImage *image) {
         Watched *watched = map_get(watchers->jobs, job->id);
-        _cleanup_(partial_unrefp) Partial *partial = NULL;
+        _cleanup_(shown_image_unrefp) ShownImage *partial = NULL;
 
         for (Watcher *watcher = watched ? watched->first : NULL, *next; watcher; watcher = next) {
                 int r = 0;
@@ -400,7 +328,7 @@ void watchers_show(Watchers *watchers, const Job *job, const PartialImage *image
                 if (!watcher->with_partials)
                         continue;
                 if (!partial)
-                        r = partial_new(&partial, job, image);
+                        r = shown_image_new(&partial, job, image);
                 if (r < 0) {
                         (void) log_debug_errno(r, "a partial image of job %s can't be shown", job->id);
                         return;

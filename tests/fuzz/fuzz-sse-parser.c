@@ -44,7 +44,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         r = parse(data + 1, size - 1, size, &whole);
         require(r == parse(data + 1, size - 1, data[0] % 64 + 1, &pieces));
         require(whole.size <= size); /* "<>" stands for at least "data\n\n" */
-        if (r >= 0)
-                require(whole.size == pieces.size && (whole.size == 0 || memcmp(whole.data, pieces.data, whole.size) == 0));
+        if (r < 0)
+                return 0;
+        require(whole.size == pieces.size);
+        require(whole.size == 0 || memcmp(whole.data, pieces.data, whole.size) == 0);
         return 0;
 }

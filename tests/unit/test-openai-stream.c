@@ -214,7 +214,8 @@ static void test_bad_partial_images_are_passed_over(void **state) {
         static const char *const bad[] = { "not base64!", "aGVsbG8=", "" };
         Fixture *fixture = *state;
         _cleanup_(buffer_done) Buffer stream = {};
-        _cleanup_free_ char *good = partial(2, png_base64), *beyond = partial(7, png_base64), *last = completed(png_base64);
+        _cleanup_free_ char *good = partial(2, png_base64), *beyond = partial(7, png_base64);
+        _cleanup_free_ char *last = completed(png_base64);
 
         for (size_t i = 0; i < ELEMENTS(bad); i++) {
                 _cleanup_free_ char *event = partial(0, bad[i]);
@@ -222,6 +223,7 @@ static void test_bad_partial_images_are_passed_over(void **state) {
                 assert_int_equal(buffer_append(&stream, event, strlen(event)), 0);
         }
         assert_true(buffer_printf(&stream, "%s%s%s", beyond, good, last) >= 0);
+        assert_int_equal(buffer_append(&stream, "", 1), 0);
         assert_completed(run(fixture, answer_stream, (const char *) stream.data, 3));
         assert_int_equal(fixture->generation->n_partials, 1);
         assert_int_equal(fixture->generation->partial_indexes[0], 2);
@@ -301,12 +303,13 @@ static void test_errors_in_a_stream(void **state) {
                 int status;
                 const char *code;
         } cases[] = {
-                { "{\"type\":\"error\",\"error\":{\"message\":\"blocked " KEY "\",\"type\":\"image_generation_user_error\","
-                  "\"param\":null,\"code\":\"moderation_blocked\"}}",
+                { "{\"type\":\"error\",\"error\":{\"message\":\"blocked " KEY "\","
+                  "\"type\":\"image_generation_user_error\",\"param\":null,\"code\":\"moderation_blocked\"}}",
                   400, "moderation_blocked" },
                 { "{\"error\":{\"message\":\"slow\",\"type\":\"requests\",\"code\":\"rate_limit_exceeded\"}}", 429,
                   "rate_limit_exceeded" },
-                { "{\"type\":\"error\",\"error\":{\"message\":\"broken\",\"type\":\"server_error\",\"code\":null}}", 500, "" },
+                { "{\"type\":\"error\",\"error\":{\"message\":\"broken\",\"type\":\"server_error\",\"code\":null}}",
+                  500, "" },
                 { "{\"type\":\"error\",\"error\":{\"message\":\"no money\",\"code\":402}}", 402, "402" },
                 { "{\"type\":\"error\",\"error\":\"text\"}", 500, "" },
         };

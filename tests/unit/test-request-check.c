@@ -13,7 +13,8 @@ static const char configuration[] =
         "  { name = \"free\"; provider = \"ai\"; provider_model = \"theirs\"; sizes = [ \"auto\" ];\n"
         "    free_sizes = true; edge_multiple = 16; edge_min = 32; edge_max = 256; pixels_min = 2048;\n"
         "    pixels_max = 32768; ratio_max = 4;\n"
-        "    formats = [ \"png\", \"webp\" ]; gpt_fields = true; streams = true; style = true; default_size = \"auto\";\n"
+        "    formats = [ \"png\", \"webp\" ]; gpt_fields = true; streams = true; style = true;\n"
+        "    default_size = \"auto\";\n"
         "    images_max = 100; takes_response_format = true; } );\n"
         "worker = { default_model = \"plain\"; images_per_request_max = 100; };\n";
 

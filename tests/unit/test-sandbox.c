@@ -58,8 +58,11 @@ static void test_partial_images_of_a_stream(void **state) {
         char digest[SHA256_TEXT_MAX];
 
         draw(fixture, "a cat", 128, digest);
-        fixture_generate(fixture, (GenerationRequest){
-                                          .prompt = "a cat", .width = 128, .height = 128, .stream = true, .partial_images = 3 });
+        fixture_generate(fixture, (GenerationRequest){ .prompt = "a cat",
+                                                       .width = 128,
+                                                       .height = 128,
+                                                       .stream = true,
+                                                       .partial_images = 3 });
         assert_int_equal(fixture->result.outcome, GENERATION_COMPLETED);
         assert_string_equal(temporary_image_facts(fixture->result.images[0].file)->sha256, digest);
         assert_int_equal(json_get_integer(fixture->result.usage, "total_tokens", -1), 0);

@@ -175,7 +175,8 @@ static void take_partial(ImageEvents *events, const JsonValue *event, ReplySink 
         int64_t index = json_get_integer(event, "partial_image_index", events->n_partials);
 
         image.file = reply_sink_take_image(sink, json_member(event, "b64_json"));
-        if (!image.file || index < 0 || index >= events->n_partials_max || events->n_partials == events->n_partials_max ||
+        if (!image.file || index < 0 || index >= events->n_partials_max ||
+            events->n_partials == events->n_partials_max ||
             image_events_copy_facts(event, &image.reply) < 0) {
                 (void) temporary_image_free(image.file);
                 return;
