@@ -53,13 +53,33 @@ static JsonValue *build(void *userdata) {
         return r < 0 ? NULL : TAKE_PTR(parameters);
 }
 
+void exchange_read_error(HttpRequest *request, const VarlinkReply *reply, ApiError *error) {
+        if (worker_error(reply, error) == WORKER_ERROR_UNEXPECTED)
+                (void) log_record(LOG_WARNING, 0, LOG_FIELDS({ "ATELIER_REQUEST", http_request_id(request) }),
+                                  "the worker refused a call of ours: %s", reply->error);
+}
+
 static int answer_error(HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
         ApiError error;
 
-        if (worker_error(reply, &error) == WORKER_ERROR_UNEXPECTED)
-                (void) log_record(LOG_WARNING, 0, LOG_FIELDS({ "ATELIER_REQUEST", http_request_id(request) }),
-                                  "the worker refused a call of ours: %s", reply->error);
+        exchange_read_error(request, reply, &error);
         return http_reply_new_error(ret, &error);
+}
+
+static void tell_progress(Exchange *exchange, const VarlinkReply *reply) {
+        HttpRequest *request = exchange->request;
+        EventStream *events;
+        int r = 0;
+
+        if (exchange->kind->progress)
+                r = exchange->kind->progress(exchange->manager, request, reply);
+        if (r >= 0)
+                return;
+        events = http_reply_events(http_request_reply(request));
+        if (events)
+                event_stream_abort(events);
+        else
+                http_request_answer(request, r, NULL);
 }
 
 static void on_reply(const VarlinkReply *reply, void *userdata) {
@@ -68,8 +88,10 @@ static void on_reply(const VarlinkReply *reply, void *userdata) {
         HttpReply *answer = NULL;
         int r;
 
-        if (reply->status >= 0 && reply->continues)
+        if (reply->status >= 0 && reply->continues) {
+                tell_progress(userdata, reply);
                 return;
+        }
 
         exchange = userdata;
         exchange->call = NULL; /* it is over */
@@ -84,7 +106,9 @@ static void on_reply(const VarlinkReply *reply, void *userdata) {
                 r = exchange->kind->fail(exchange->manager, request, reply, &answer);
         else
                 r = answer_error(request, reply, &answer);
-        if (r != EXCHANGE_CONTINUES)
+        if (r < 0 && http_reply_events(http_request_reply(request)))
+                event_stream_abort(http_reply_events(http_request_reply(request)));
+        else if (r <= 0)
                 http_request_answer(request, r, answer);
 }
 

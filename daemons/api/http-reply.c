@@ -8,10 +8,12 @@
 #include "base/text.h"
 
 #define CONTENT_TYPE_JSON "application/json"
+#define CONTENT_TYPE_EVENTS "text/event-stream; charset=utf-8"
 
 struct HttpReply {
         unsigned status;
         struct MHD_Response *response;
+        EventStream *events; /* the response's; NULL: none */
 };
 
 /* Takes the response over; NULL says that there was no memory for it. */
@@ -26,7 +28,7 @@ static int reply_new(HttpReply **ret, unsigned status, struct MHD_Response *resp
                 MHD_destroy_response(response);
                 return -ENOMEM;
         }
-        *reply = (HttpReply){ status, response };
+        *reply = (HttpReply){ .status = status, .response = response };
 
         if (content_type) {
                 r = http_reply_add_header(reply, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
@@ -103,6 +105,42 @@ int http_reply_new_stream(HttpReply **ret, ImageStream *stream) {
         if (!response)
                 (void) image_stream_free(stream);
         return reply_new(ret, MHD_HTTP_OK, response, CONTENT_TYPE_JSON);
+}
+
+static ssize_t read_events(void *userdata, _unused_ uint64_t position, char *data, size_t size) {
+        ssize_t r = event_stream_read(userdata, data, size);
+
+        if (r == -ENODATA)
+                return MHD_CONTENT_READER_END_OF_STREAM;
+        return r < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : r;
+}
+
+static void free_events(void *userdata) {
+        (void) event_stream_free(userdata);
+}
+
+int http_reply_new_events(HttpReply **ret, EventStream *stream) {
+        _cleanup_(http_reply_freep) HttpReply *reply = NULL;
+        struct MHD_Response *response;
+        int r;
+
+        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, IMAGE_STREAM_BLOCK_BYTES, read_events, stream,
+                                                     free_events);
+        if (!response)
+                (void) event_stream_free(stream);
+        r = reply_new(&reply, MHD_HTTP_OK, response, CONTENT_TYPE_EVENTS);
+        if (r >= 0)
+                r = http_reply_add_header(reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+        if (r < 0)
+                return r;
+
+        reply->events = stream;
+        *ret = TAKE_PTR(reply);
+        return 0;
+}
+
+EventStream *http_reply_events(const HttpReply *reply) {
+        return reply ? reply->events : NULL;
 }
 
 HttpReply *http_reply_free(HttpReply *reply) {

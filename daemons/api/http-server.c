@@ -11,6 +11,9 @@
  *     Connections that wait stand in one list in the order of their deadlines.
  *   - It closes the listening socket it is given; it gets a duplicate.
  *
+ * A connection is suspended before its answer, while that is being made, or in the middle of one that goes on
+ * (events), while there is nothing to send.
+ *
  * A suspended connection is out of libmicrohttpd's sight, its timeouts included: a client that vanishes is noticed
  * when the answer is sent. What was asked for goes on meanwhile. */
 #include "http-server.h"
@@ -41,7 +44,7 @@ typedef struct HttpListener {
 typedef enum ConnectionState {
         CONNECTION_ANSWERING,
         CONNECTION_WAITING, /* for a whole request; in the list of those */
-        CONNECTION_SUSPENDED, /* for its answer; in the list of those */
+        CONNECTION_SUSPENDED, /* for its answer or more of it; in the list of those */
 } ConnectionState;
 
 TAILQ_HEAD(ConnectionList, HttpConnection);
@@ -228,11 +231,15 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **slo
         }
 }
 
-static void connection_suspend(HttpConnection *connection, HttpRequest *request) {
+void http_connection_suspend(HttpConnection *connection, HttpRequest *request) {
         connection->request = request;
         connection_set_state(connection, CONNECTION_SUSPENDED);
         http_request_set_suspended(request, true);
         MHD_suspend_connection(connection->mhd);
+}
+
+bool http_connection_stopping(const HttpConnection *connection) {
+        return connection->listener->server->stopping;
 }
 
 ClientOrigin http_connection_origin(const HttpConnection *connection) {
@@ -301,7 +308,7 @@ static enum MHD_Result complete_request(HttpServer *server, HttpRequest *request
         if (http_request_reply(request))
                 return queue_answer(server, request);
 
-        connection_suspend(http_request_connection(request), request);
+        http_connection_suspend(http_request_connection(request), request);
         return MHD_YES;
 }
 
@@ -460,13 +467,17 @@ static void listener_done(HttpListener *listener) {
         (void) fd_close(listener->fd);
 }
 
-/* Whoever still waits is told. libmicrohttpd would end the process if it were stopped with a connection suspended. */
+/* Whoever still waits is told, and answers that go on are broken off. libmicrohttpd would end the process if it were
+ * stopped with a connection suspended. */
 static void answer_suspended(HttpServer *server) {
         HttpConnection *connection;
 
         server->stopping = true;
         while ((connection = TAILQ_FIRST(&server->suspended)))
-                answer_stopping(connection->request);
+                if (http_request_reply(connection->request))
+                        http_connection_resume(connection, connection->request);
+                else
+                        answer_stopping(connection->request);
         for (size_t i = 0; i < server->n_listeners; i++)
                 (void) MHD_run(server->listeners[i].daemon);
 }

@@ -44,3 +44,7 @@ size_t http_server_connections(const HttpServer *server);
 /* For requests. */
 ClientOrigin http_connection_origin(const HttpConnection *connection);
 void http_connection_resume(HttpConnection *connection, HttpRequest *request);
+
+/* For the reader of an answer: there is nothing to send until it is resumed. Not while the server is being stopped. */
+void http_connection_suspend(HttpConnection *connection, HttpRequest *request);
+bool http_connection_stopping(const HttpConnection *connection);

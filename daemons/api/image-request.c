@@ -10,8 +10,8 @@ typedef enum FieldKind {
         FIELD_TEXT,
         FIELD_ANSWER, /* url or b64_json */
         FIELD_INTEGER,
-        FIELD_STREAM, /* may only be false */
-        FIELD_PARTIALS, /* may only be 0 */
+        FIELD_PARTIALS, /* 0 says nothing */
+        FIELD_STREAM, /* nor does false */
 } FieldKind;
 
 enum {
@@ -87,21 +87,13 @@ static int check_text(const Field *field, const JsonValue *value, ApiError *erro
 static int check_integer(const Field *field, const JsonValue *value, ApiError *error) {
         if (!json_is_integer(value))
                 return refuse_type(error, field, value, "an integer");
-        if (field->kind == FIELD_INTEGER)
-                return 0;
-        if (json_to_integer(value) != 0)
-                return refuse_value(error, field, "unsupported_value",
-                                    "partial images are not offered; leave it out or send 0.");
-        return MEMBER_DROPPED;
+        return field->kind == FIELD_PARTIALS && json_to_integer(value) == 0 ? MEMBER_DROPPED : 0;
 }
 
 static int check_stream(const Field *field, const JsonValue *value, ApiError *error) {
         if (!cJSON_IsBool(value))
                 return refuse_type(error, field, value, "a boolean");
-        if (cJSON_IsTrue(value))
-                return refuse_value(error, field, "unsupported_value",
-                                    "streaming is not offered; leave it out or send false.");
-        return MEMBER_DROPPED;
+        return cJSON_IsTrue(value) ? 0 : MEMBER_DROPPED;
 }
 
 static int check_member(const JsonValue *member, ApiError *error) {

@@ -66,6 +66,10 @@ const ApiSettings *api_manager_settings(const ApiManager *manager) {
         return &service_settings(manager->service)->api;
 }
 
+sd_event *api_manager_event(const ApiManager *manager) {
+        return service_event(manager->service);
+}
+
 WorkerClient *api_manager_worker(const ApiManager *manager) {
         return manager->worker;
 }

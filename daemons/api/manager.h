@@ -15,6 +15,7 @@ ApiManager *api_manager_free(ApiManager *manager);
 DEFINE_CLEANUP(ApiManager *, api_manager_free);
 
 const ApiSettings *api_manager_settings(const ApiManager *manager);
+sd_event *api_manager_event(const ApiManager *manager);
 WorkerClient *api_manager_worker(const ApiManager *manager);
 WorkerMetrics *api_manager_worker_metrics(const ApiManager *manager);
 

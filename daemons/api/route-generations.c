@@ -1,4 +1,5 @@
-/* POST /v1/images/generations, as OpenAI has it; with `Prefer: respond-async` (RFC 7240) it answers at once. */
+/* POST /v1/images/generations, as OpenAI has it, with `stream` as well; with `Prefer: respond-async` (RFC 7240) it
+ * answers at once, and whoever wants events asks for those of the job. */
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -6,7 +7,9 @@
 #include "base/log.h"
 #include "exchange.h"
 #include "image-request.h"
+#include "job-events.h"
 #include "job-reply.h"
+#include "job-stream.h"
 
 #define SUBMIT_DEADLINE_USEC (60 * USEC_PER_SEC) /* longer than a watchdog takes to restart a worker that hangs */
 #define PREFER "Prefer"
@@ -97,6 +100,62 @@ static int answer_accepted(ApiManager *manager, HttpRequest *request, const Varl
         return 0;
 }
 
+/* A stream begins when the job is accepted: what is refused until then is refused by its status. */
+
+static int build_stream(HttpRequest *request, JsonValue *parameters, JsonValue *prepared) {
+        int r;
+
+        r = build_submit(request, parameters, prepared);
+        return r < 0 ? r : json_add_bool(parameters, "with_partial_images", true);
+}
+
+static int show_partial(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply) {
+        const JsonValue *partial;
+        ImageStream *event = NULL;
+        EventStream *stream;
+        int r;
+
+        r = job_stream_get(manager, request, &stream);
+        if (r < 0)
+                return r;
+        partial = job_stream_partial(stream, reply);
+        if (!partial)
+                return 0;
+        r = job_event_partial_image(&event, json_get_object(reply->parameters, "job"), partial, &reply->fds[0]);
+        return job_stream_push(stream, r, EVENT_PARTIAL, event);
+}
+
+/* A stream is of one image. */
+static int end_stream(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply,
+                      _unused_ HttpReply **ret) {
+        const JsonValue *job = json_get_object(reply->parameters, "job"), *images = json_get_array(job, "images");
+        ImageStream *event = NULL;
+        EventStream *stream;
+        ApiError error;
+        int r;
+
+        r = job_stream_get(manager, request, &stream);
+        if (r < 0)
+                return r;
+        if (job_reply_outcome(job) != JOB_COMPLETED) {
+                job_reply_error(job, &error);
+                r = job_event_error(&event, &error);
+        } else if (images && images->child && reply->n_fds == 1)
+                r = job_event_completed_image(&event, job, images->child, &reply->fds[0]);
+        else
+                r = -EBADMSG;
+        r = job_stream_push(stream, r, EVENT_FINAL, event);
+        return r < 0 ? r : EXCHANGE_ANSWERED;
+}
+
+static const ExchangeKind submit_and_stream = {
+        .method = { "io.atelier.Queue.Submit", .more = true, .deadline = SUBMIT_DEADLINE_USEC },
+        .build = build_stream,
+        .progress = show_partial,
+        .answer = end_stream,
+        .fail = job_stream_fail,
+};
+
 static const ExchangeKind submit_and_wait = {
         .method = { "io.atelier.Queue.Submit", .more = true, .deadline = SUBMIT_DEADLINE_USEC },
         .build = build_submit,
@@ -109,9 +168,14 @@ static const ExchangeKind submit = {
         .answer = answer_accepted,
 };
 
+static const ExchangeKind *choose_kind(HttpRequest *request, const JsonValue *image_request) {
+        if (prefers_async(http_request_header(request, PREFER)))
+                return &submit;
+        return json_get_bool(image_request, "stream", false) ? &submit_and_stream : &submit_and_wait;
+}
+
 void route_create_generation(ApiManager *manager, HttpRequest *request) {
         const Buffer *body = http_request_body(request);
-        bool async = prefers_async(http_request_header(request, PREFER));
         JsonValue *image_request = NULL;
         ApiError error;
         int r;
@@ -122,5 +186,5 @@ void route_create_generation(ApiManager *manager, HttpRequest *request) {
         else if (r < 0)
                 http_request_answer(request, r, NULL);
         else
-                exchange_start(manager, request, async ? &submit : &submit_and_wait, image_request);
+                exchange_start(manager, request, choose_kind(request, image_request), image_request);
 }

@@ -2,23 +2,14 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/id.h"
 #include "base/text.h"
 #include "exchange.h"
+#include "job-id.h"
 #include "job-reply.h"
 
 #define JOBS_DEADLINE_USEC (30 * USEC_PER_SEC)
 #define LIMIT_DEFAULT 20
 #define LIMIT_MAX 100
-
-/* As the worker names them: what cannot be a job's is not asked for. */
-#define JOB_ID_PREFIX "job_"
-
-static bool job_id_valid(const char *text) {
-        const char *id = text_after(text, JOB_ID_PREFIX);
-
-        return id && id_valid(id);
-}
 
 static int answer_object(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
         _cleanup_free_ char *link_base = api_manager_link_base(manager, request);

@@ -14,6 +14,7 @@ const Route api_routes[] = {
         { "GET", "/v1/jobs", route_list_jobs, .parameters = list_parameters },
         { "GET", "/v1/jobs/{id}", route_get_job },
         { "DELETE", "/v1/jobs/{id}", route_delete_job },
+        { "GET", "/v1/jobs/{id}/events", route_watch_job },
         { "GET", "/v1/usage", route_get_usage },
         { "GET", "/v1/models", route_list_models },
         { "GET", "/v1/models/{id}", route_get_model },

@@ -46,6 +46,7 @@ void route_quote(ApiManager *manager, HttpRequest *request);
 void route_get_image(ApiManager *manager, HttpRequest *request);
 void route_list_jobs(ApiManager *manager, HttpRequest *request);
 void route_get_job(ApiManager *manager, HttpRequest *request);
+void route_watch_job(ApiManager *manager, HttpRequest *request);
 void route_delete_job(ApiManager *manager, HttpRequest *request);
 void route_list_models(ApiManager *manager, HttpRequest *request);
 void route_get_model(ApiManager *manager, HttpRequest *request);

@@ -320,6 +320,13 @@ static void end_failed(AttemptRun *run, const GenerationResult *result) {
         end_attempt(run, outcomes[result->outcome], run->verdict == RETRY_LATER ? JOB_QUEUED : JOB_FAILED);
 }
 
+static void on_partial(PartialImage *image, void *userdata) {
+        AttemptRun *run = userdata;
+
+        if (!run->freeing)
+                watchers_show(run->manager->watchers, run->job, image);
+}
+
 static void on_generated(GenerationResult *result, void *userdata) {
         AttemptRun *run = userdata;
         Attempt *attempt = current_attempt(run);
@@ -363,6 +370,7 @@ static int send_request(AttemptRun *run) {
         request_to_generation(run->request, model, &request);
         request.job_id = run->id;
         request.timeout = run->slot->timeout;
+        request.partial = on_partial;
         run->deadline = time_now_monotonic() + run->slot->timeout;
         return provider_generate(run->slot->provider, &request, on_generated, run, &run->generation);
 }

@@ -257,6 +257,15 @@ const ImageFacts *temporary_image_facts(const TemporaryImage *image) {
         return &image->facts;
 }
 
+int temporary_image_open(const TemporaryImage *image) {
+        int fd;
+
+        assert(image->name[0]);
+
+        fd = openat(image->store->tmp_fd, image->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        return fd < 0 ? -errno : fd;
+}
+
 static unsigned folder_index(const char *sha256) {
         const char prefix[3] = { sha256[0], sha256[1], 0 };
 

@@ -47,6 +47,9 @@ int temporary_image_write(TemporaryImage *image, const void *data, size_t size);
 int temporary_image_finish(TemporaryImage *image, const char **reason);
 const ImageFacts *temporary_image_facts(const TemporaryImage *image);
 
+/* Another descriptor of a finished image, read-only. It stays good when the image is freed. */
+int temporary_image_open(const TemporaryImage *image);
+
 /* Makes images durable under their final names: fsync, rename, fsync of the folder; `results` gets 0 or a negative
  * errno for each. Blocks: for a helper thread.
  *

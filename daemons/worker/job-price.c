@@ -13,6 +13,7 @@ static PricedRequest priced_request(const ModelConf *model, const GenerationRequ
                 .size = request->size,
                 .quality = request->quality,
                 .n = request->n,
+                .partial_images = request->partial_images,
                 .prompt_bytes = strlen(request->prompt),
         };
 }

@@ -26,7 +26,8 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
         if (failure)
                 return queue_refuse(call, failure);
         return queue_submit(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
-                            json_get_object(parameters, "request"));
+                            json_get_object(parameters, "request"),
+                            json_get_bool(parameters, "with_partial_images", false));
 }
 
 static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
@@ -48,7 +49,8 @@ static int on_watch(VarlinkCall *call, const JsonValue *parameters, void *userda
         failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
         if (failure)
                 return queue_refuse(call, failure);
-        return queue_watch(manager->queue, call, &caller, json_get_string(parameters, "id"));
+        return queue_watch(manager->queue, call, &caller, json_get_string(parameters, "id"),
+                           json_get_bool(parameters, "with_partial_images", false));
 }
 
 static int on_get(VarlinkCall *call, const JsonValue *parameters, void *userdata) {

@@ -38,7 +38,11 @@ struct Generation {
         Provider *provider;
         GenerationDone done;
         void *userdata;
+        GenerationPartial partial;  /* NULL: nobody looks */
 };
+
+/* Hands a partial image out and frees what nobody took. */
+void generation_tell_partial(Generation *generation, PartialImage *image);
 
 /* Tells the caller of provider_check(). */
 void provider_checked(Provider *provider, const char *message);

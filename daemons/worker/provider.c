@@ -131,12 +131,20 @@ bool provider_has_key(const Provider *provider) {
 int provider_generate(Provider *provider, const GenerationRequest *request, GenerationDone done, void *userdata,
                       Generation **ret) {
         assert(request->n >= 1 && request->n <= GENERATION_IMAGES_MAX);
+        assert(request->partial_images <= PARTIAL_IMAGES_MAX && (request->n == 1 || !request->stream));
 
         return provider->kind->generate(provider, request, done, userdata, ret);
 }
 
 void generation_cancel(Generation *generation) {
         generation->provider->kind->cancel(generation);
+}
+
+void generation_tell_partial(Generation *generation, PartialImage *image) {
+        if (generation->partial)
+                generation->partial(image, generation->userdata);
+        image->file = temporary_image_free(image->file);
+        image->reply = json_free(image->reply);
 }
 
 int provider_check(Provider *provider, ProviderChecked checked, void *userdata) {

@@ -17,6 +17,19 @@ typedef struct Generation Generation;
 
 #define GENERATION_IMAGES_MAX 10
 
+/* A picture on the way to the image that was asked for. Valid during the call; what is taken is set to NULL by the
+ * taker, the rest is freed by the provider. */
+typedef struct PartialImage {
+        unsigned index;              /* from 0, as the provider counts */
+        TemporaryImage *file;        /* whole and checked; never kept */
+        JsonValue *reply;            /* background, output_format, size, quality as given; or NULL */
+} PartialImage;
+
+#define PARTIAL_IMAGES_MAX 3
+
+/* From the loop, before `done`, at most partial_images times, with the same userdata. Must not cancel. */
+typedef void (*GenerationPartial)(PartialImage *image, void *userdata);
+
 /* All strings belong to the caller and are copied. NULL: not given, so not sent. */
 typedef struct GenerationRequest {
         const char *job_id;
@@ -28,6 +41,9 @@ typedef struct GenerationRequest {
         const char *quality, *style, *background, *moderation, *output_format, *user;
         int output_compression;      /* -1: not given */
         bool send_response_format;   /* the model takes response_format: b64_json is asked for */
+        bool stream;                 /* the image is asked for as a stream of events; n is 1 */
+        unsigned partial_images;     /* of a stream: 0 to PARTIAL_IMAGES_MAX */
+        GenerationPartial partial;   /* NULL: nobody looks at them */
         usec_t timeout;              /* of the attempt */
 } GenerationRequest;
 

@@ -17,6 +17,7 @@ typedef struct QueueRequest {
         bool inserted;           /* Submit: the job was not there before */
         bool remove, cancelled;
         bool was_held;           /* Cancel: the job did not wait for the dispatcher */
+        bool with_partials;      /* Submit, Watch: partial images too */
 } QueueRequest;
 
 struct Queue {

@@ -24,7 +24,7 @@ static int reply_get(QueueRequest *request, VarlinkCall *call) {
 }
 
 static int reply_watch(QueueRequest *request, VarlinkCall *call) {
-        return watchers_add(request->queue->manager->watchers, request->job, call);
+        return watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials);
 }
 
 static void on_got(Write *write, int result) {
@@ -35,7 +35,7 @@ static void on_watched(Write *write, int result) {
         finish_read(CONTAINER_OF(write, QueueRequest, write), result, reply_watch);
 }
 
-static int start_read(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id,
+static int start_read(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials,
                       void (*done)(Write *, int)) {
         QueueRequest *request;
         int r;
@@ -43,16 +43,17 @@ static int start_read(Queue *queue, VarlinkCall *call, const Caller *caller, con
         r = queue_request_new(&request, queue, call, caller, id, apply_get, done);
         if (r < 0)
                 return r;
+        request->with_partials = with_partials;
         commit_group_add(queue->manager->group, &request->write);
         return 0;
 }
 
 int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id) {
-        return start_read(queue, call, caller, id, on_got);
+        return start_read(queue, call, caller, id, false, on_got);
 }
 
-int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id) {
-        return start_read(queue, call, caller, id, on_watched);
+int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials) {
+        return start_read(queue, call, caller, id, with_partials, on_watched);
 }
 
 /* ------------------------------------------------------------------ many jobs */

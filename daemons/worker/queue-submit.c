@@ -98,7 +98,7 @@ static int answer(Submission *submission, VarlinkCall *call, int result) {
                 return refuse_over_budget(submission, call);
         if (!call)
                 return 0;
-        return result == 0 ? watchers_add(request->queue->manager->watchers, request->job, call)
+        return result == 0 ? watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials)
                            : queue_reply_result(call, request->id, result);
 }
 
@@ -227,7 +227,7 @@ static int price_submission(Queue *queue, VarlinkCall *call, const Translation *
 }
 
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
-                 const JsonValue *request) {
+                 const JsonValue *request, bool with_partials) {
         _cleanup_(translation_done) Translation translation = {};
         _cleanup_(job_freep) Job *job = NULL;
         Submission *submission;
@@ -261,6 +261,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
         if (ceiling > 0)
                 spending_budget(queue->manager->spending, job->model, job->key, job->cost_before.day, &submission->budget);
         submission->request.job = TAKE_PTR(job);
+        submission->request.with_partials = with_partials;
         commit_group_add(queue->manager->group, &submission->request.write);
         return 0;
 }

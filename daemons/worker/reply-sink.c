@@ -5,7 +5,8 @@
  * and how deep it lies. All bytes are copied to `rest`, except what stands between the quotes of data[i].b64_json:
  * that is decoded into a TemporaryImage, and `rest` gets the image's number instead. The scanner judges nothing: at
  * the end the strict check of json_parse() is run over `rest`, and since that is the reply itself but for the insides
- * of those strings, what is not JSON is found there.
+ * of those strings, what is not JSON is found there. In an event of a stream the same goes for b64_json of the
+ * outermost object.
  *
  * Invariants: rest.size is at most REPLY_TEXT_BYTES_MAX; at most n_images_max images are begun; once `error` is set
  * nothing more is read. */
@@ -35,6 +36,7 @@ typedef enum ScanState {
 
 struct ReplySink {
         ImageStore *store;
+        bool is_event;                    /* the image is b64_json of the outermost object */
         Buffer rest;
         int error;
         char reason[128];
@@ -93,6 +95,15 @@ int reply_sink_new(ReplySink **ret, ImageStore *images, unsigned n_images_max) {
 
         *ret = sink;
         return 0;
+}
+
+int reply_sink_new_event(ReplySink **ret, ImageStore *images) {
+        int r;
+
+        r = reply_sink_new(ret, images, 1);
+        if (r >= 0)
+                (*ret)->is_event = true;
+        return r;
 }
 
 ReplySink *reply_sink_free(ReplySink *sink) {
@@ -271,10 +282,16 @@ static bool in_object(const ReplySink *sink) {
         return sink->depth > 0 && sink->containers[sink->depth - 1] == '{';
 }
 
-/* Whether the string that begins is the value of data[i].b64_json. */
+static bool in_image_object(const ReplySink *sink) {
+        if (sink->is_event)
+                return sink->depth == 1 && in_object(sink);
+        return sink->depth == DATA_DEPTH && memcmp(sink->containers, "{[{", DATA_DEPTH) == 0 && sink->in_data;
+}
+
+/* Whether the string that begins is the value of data[i].b64_json, or of an event's. */
 static bool is_image(const ReplySink *sink) {
-        return sink->depth == DATA_DEPTH && memcmp(sink->containers, "{[{", DATA_DEPTH) == 0 && sink->in_data &&
-               sink->name_size == strlen("b64_json") && memcmp(sink->name, "b64_json", sink->name_size) == 0;
+        return in_image_object(sink) && sink->name_size == strlen("b64_json") &&
+               memcmp(sink->name, "b64_json", sink->name_size) == 0;
 }
 
 static int begin_string(ReplySink *sink) {

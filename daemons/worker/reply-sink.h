@@ -12,6 +12,8 @@ typedef struct ReplySink ReplySink;
 
 /* n_images_max: as many as were asked for, at most GENERATION_IMAGES_MAX. */
 int reply_sink_new(ReplySink **ret, ImageStore *images, unsigned n_images_max);
+/* For the JSON of one event of a stream, in which the image is the member b64_json. */
+int reply_sink_new_event(ReplySink **ret, ImageStore *images);
 ReplySink *reply_sink_free(ReplySink *sink);  /* with the images that were not taken */
 DEFINE_CLEANUP(ReplySink *, reply_sink_free);
 

@@ -127,6 +127,24 @@ static int check_user(const JsonValue *request, Failure *failure) {
                       "Invalid 'user': expected at most %d bytes.", USER_BYTES_MAX);
 }
 
+/* How a stream of several images looks, no service says. */
+static int check_stream(const JsonValue *request, const ModelConf *model, Failure *failure) {
+        bool stream = json_get_bool(request, "stream", false);
+        int r;
+
+        if (stream && !model->streams)
+                return refuse(failure, 400, "unknown_parameter", "stream", "The model does not take 'stream'.");
+        r = check_integer(request, "partial_images", 0, PARTIAL_IMAGES_MAX, failure);
+        if (r != 0)
+                return r;
+        if (!stream && json_get_integer(request, "partial_images", 0) > 0)
+                return refuse(failure, 400, "invalid_value", "partial_images", "'partial_images' needs 'stream'.");
+        if (stream && json_get_integer(request, "n", 1) > 1)
+                return refuse(failure, 400, "unsupported_value", "n",
+                              "Invalid 'n': a streamed request makes one image.");
+        return 0;
+}
+
 static char *const none[] = { NULL };
 static char *const styles[] = { (char *) "vivid", (char *) "natural", NULL };
 static char *const backgrounds[] = { (char *) "auto", (char *) "transparent", (char *) "opaque", NULL };
@@ -221,6 +239,8 @@ int request_check(const Settings *settings, const JsonValue *request, usec_t now
         if (r == 0)
                 r = check_fields(request, model, failure);
         if (r == 0)
+                r = check_stream(request, model, failure);
+        if (r == 0)
                 r = check_user(request, failure);
         if (r == 0)
                 *ret = model;
@@ -241,7 +261,10 @@ void request_to_generation(const JsonValue *request, const ModelConf *model, Gen
                 .user = json_get_string(request, "user"),
                 .output_compression = (int) json_get_integer(request, "output_compression", -1),
                 .send_response_format = model->takes_response_format,
+                .stream = json_get_bool(request, "stream", false),
         };
+        if (ret->stream)
+                ret->partial_images = (unsigned) json_get_integer(request, "partial_images", 0);
 
         if (ret->size)
                 (void) image_size_parse(ret->size, &ret->width, &ret->height);

@@ -1,3 +1,9 @@
+/* The model: each job that somebody waits for has a list of the calls that wait. A change of state is told to all of
+ * them at once, and the end ends them.
+ *
+ * Partial images go to those who asked for them, a descriptor each. A reader that is slow holds back nobody: what its
+ * socket does not take waits here, at most WATCHER_PARTIALS_MAX of them, and the oldest gives way. They wait for
+ * nothing else: a change of state and the end overtake them, and drop those that waited. */
 #include "watchers.h"
 
 #include <errno.h>
@@ -6,6 +12,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/text.h"
+#include "shown-image.h"
 
 typedef struct Watched Watched;
 
@@ -13,6 +20,9 @@ typedef struct Watcher {
         Watched *watched;
         VarlinkCall *call;
         struct Watcher *next;
+        bool with_partials;
+        ShownImage *waiting[WATCHER_PARTIALS_MAX]; /* the oldest first */
+        unsigned n_waiting;
 } Watcher;
 
 /* One job that somebody waits for. */
@@ -31,6 +41,25 @@ struct Watchers {
         void *userdata;
 };
 
+static ShownImage *watcher_pop(Watcher *watcher) {
+        ShownImage *oldest = watcher->waiting[0];
+
+        watcher->n_waiting--;
+        (void) memmove(watcher->waiting, watcher->waiting + 1, watcher->n_waiting * sizeof(watcher->waiting[0]));
+        return oldest;
+}
+
+static void watcher_drop_partials(Watcher *watcher) {
+        while (watcher->n_waiting > 0)
+                (void) shown_image_unref(watcher_pop(watcher));
+}
+
+static Watcher *watcher_free(Watcher *watcher) {
+        watcher_drop_partials(watcher);
+        free(watcher);
+        return NULL;
+}
+
 static Watched *watched_free(Watched *watched) {
         assert(!watched->first);
 
@@ -44,7 +73,7 @@ static void watched_abandon(Watched *watched) {
                 VarlinkCall *call = watcher->call;
 
                 watched->first = watcher->next;
-                free(watcher);
+                (void) watcher_free(watcher);
                 varlink_call_set_closed_handler(call, NULL, NULL);
                 varlink_call_abandon(call);
         }
@@ -77,21 +106,37 @@ Watchers *watchers_free(Watchers *watchers) {
         return NULL;
 }
 
-/* The peer has gone: the call is freed by the server after this. */
-static void on_closed(VarlinkCall *call, void *userdata) {
-        Watched *watched = userdata;
+/* It waits no longer; nor does anybody for the job, if it was the last. */
+static void watcher_remove(Watcher *watcher) {
+        Watched *watched = watcher->watched;
+        Watcher **link = &watched->first;
 
-        for (Watcher **link = &watched->first; *link; link = &(*link)->next)
-                if ((*link)->call == call) {
-                        Watcher *watcher = *link;
-
-                        *link = watcher->next;
-                        free(watcher);
-                        watched->count--;
-                        break;
-                }
+        while (*link != watcher)
+                link = &(*link)->next;
+        *link = watcher->next;
+        (void) watcher_free(watcher);
+        watched->count--;
         if (!watched->first)
                 (void) watched_free(watched);
+}
+
+/* The peer has gone: the call is freed by the server after this. */
+static void on_closed(_unused_ VarlinkCall *call, void *userdata) {
+        watcher_remove(userdata);
+}
+
+/* The socket has taken what was sent: on with what waited. */
+static void on_drained(VarlinkCall *call, void *userdata) {
+        Watcher *watcher = userdata;
+
+        while (watcher->n_waiting > 0 && varlink_call_is_drained(call)) {
+                _cleanup_(shown_image_unrefp) ShownImage *partial = watcher_pop(watcher);
+
+                if (shown_image_send(partial, call) == -ECONNRESET) {
+                        watcher_remove(watcher);
+                        return;
+                }
+        }
 }
 
 static int push_images(Watchers *watchers, const Job *job, VarlinkCall *call) {
@@ -164,7 +209,7 @@ static int get_watched(Watchers *watchers, const char *id, Watched **ret) {
         return 0;
 }
 
-static int add_watcher(Watchers *watchers, const char *id, VarlinkCall *call) {
+static int add_watcher(Watchers *watchers, const char *id, VarlinkCall *call, bool with_partials) {
         Watched *watched;
         Watcher *watcher;
         int r;
@@ -174,17 +219,24 @@ static int add_watcher(Watchers *watchers, const char *id, VarlinkCall *call) {
                 return r;
         if (watched->count >= WATCHERS_PER_JOB_MAX)
                 return -EUSERS;
-        watcher = malloc(sizeof(*watcher));
+        watcher = calloc(1, sizeof(*watcher));
         if (!watcher) {
                 if (!watched->first)
                         (void) watched_free(watched);
                 return -ENOMEM;
         }
 
-        *watcher = (Watcher) { watched, call, watched->first };
+        *watcher = (Watcher) {
+                .watched = watched,
+                .call = call,
+                .next = watched->first,
+                .with_partials = with_partials,
+        };
         watched->first = watcher;
         watched->count++;
-        varlink_call_set_closed_handler(call, on_closed, watched);
+        varlink_call_set_closed_handler(call, on_closed, watcher);
+        if (with_partials)
+                varlink_call_set_drained_handler(call, on_drained, watcher);
         return 0;
 }
 
@@ -192,7 +244,7 @@ static bool left_to_next_worker(const Watchers *watchers, const Job *job) {
         return watchers->goes_on && !watchers->goes_on(job->id, watchers->userdata);
 }
 
-int watchers_add(Watchers *watchers, const Job *job, VarlinkCall *call) {
+int watchers_add(Watchers *watchers, const Job *job, VarlinkCall *call, bool with_partials) {
         int r;
 
         if (job_status_ended(job->status) || !varlink_call_wants_more(call))
@@ -206,7 +258,7 @@ int watchers_add(Watchers *watchers, const Job *job, VarlinkCall *call) {
         if (r == -ECONNRESET)
                 return r;
         if (r >= 0)
-                r = add_watcher(watchers, job->id, call);
+                r = add_watcher(watchers, job->id, call, with_partials);
         return r < 0 ? varlink_call_error_errno(call, r) : 0;
 }
 
@@ -215,12 +267,13 @@ static void notify_more(Watched *watched, const Job *job) {
         for (Watcher **link = &watched->first; *link;) {
                 Watcher *watcher = *link;
 
+                watcher_drop_partials(watcher);
                 if (reply_more(job, watcher->call) != -ECONNRESET) {
                         link = &watcher->next;
                         continue;
                 }
                 *link = watcher->next;
-                free(watcher);
+                (void) watcher_free(watcher);
                 watched->count--;
         }
         if (!watched->first)
@@ -245,11 +298,44 @@ void watchers_notify(Watchers *watchers, const Job *job) {
                 VarlinkCall *call = watcher->call;
 
                 watched->first = watcher->next;
-                free(watcher);
+                (void) watcher_free(watcher);
                 varlink_call_set_closed_handler(call, NULL, NULL);
                 (void) reply_last(watchers, job, call);
         }
         (void) watched_free(watched);
+}
+
+/* Returns -ECONNRESET when the peer has gone. */
+static int watcher_show(Watcher *watcher, ShownImage *partial) {
+        if (watcher->n_waiting == 0 && varlink_call_is_drained(watcher->call))
+                return shown_image_send(partial, watcher->call);
+
+        if (watcher->n_waiting == WATCHER_PARTIALS_MAX)
+                (void) shown_image_unref(watcher_pop(watcher));
+        watcher->waiting[watcher->n_waiting++] = shown_image_ref(partial);
+        return 0;
+}
+
+/* For looking at: what keeps one from being shown is worth a line for those who look for bugs. */
+void watchers_show(Watchers *watchers, const Job *job, const PartialImage *image) {
+        Watched *watched = map_get(watchers->jobs, job->id);
+        _cleanup_(shown_image_unrefp) ShownImage *partial = NULL;
+
+        for (Watcher *watcher = watched ? watched->first : NULL, *next; watcher; watcher = next) {
+                int r = 0;
+
+                next = watcher->next;
+                if (!watcher->with_partials)
+                        continue;
+                if (!partial)
+                        r = shown_image_new(&partial, job, image);
+                if (r < 0) {
+                        (void) log_debug_errno(r, "a partial image of job %s can't be shown", job->id);
+                        return;
+                }
+                if (watcher_show(watcher, partial) == -ECONNRESET)
+                        watcher_remove(watcher);
+        }
 }
 
 void watchers_abandon_all(Watchers *watchers) {

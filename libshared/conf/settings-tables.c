@@ -98,6 +98,8 @@ static const ConfSetting model_settings[] = {
           .help = "Whether the provider takes response_format; clients may always send it." },
         { "gpt_fields", CONF_BOOL, FIELD(ModelConf, gpt_fields), .fallback = "false",
           .help = "Whether it takes background, moderation, output_format and output_compression." },
+        { "streams", CONF_BOOL, FIELD(ModelConf, streams), .fallback = "false",
+          .help = "Whether it takes stream and partial_images." },
         { "style", CONF_BOOL, FIELD(ModelConf, style), .fallback = "false", .help = "Whether it takes style." },
         { "owned_by", CONF_STRING, FIELD(ModelConf, owned_by), RANGE(1, 64), .fallback = "atelier",
           .help = "Owner shown in the list of models." },

@@ -78,6 +78,7 @@ typedef struct ModelConf {
         int answer;                   /* AnswerForm when response_format is not given */
         bool takes_response_format;   /* the provider takes the field */
         bool gpt_fields;              /* background, moderation, output_format, output_compression */
+        bool streams;                 /* stream, partial_images */
         bool style;                   /* takes `style` */
         char *owned_by;
         int64_t created;              /* seconds since 1970 */

@@ -11,6 +11,10 @@
 //             usage=NAME        none, zero, huge, text, negative, partial
 //   images    image=NAME        one of IMAGES
 //             fewer=N, more=N   so many images than asked for
+//   streams   stream=NAME       one of STREAMS (streams.mjs)
+//             pause=MS          before each event but the first
+//             hold_image        keep the last event until POST /_release
+//             plain             no stream: the reply of a server that cannot
 //   wire      drips=BYTES/MS    the body in small pieces
 //             cut=headers|body|reset|after   close before the status line, in mid-body (or reset there), or
 //                               after the last byte
@@ -19,6 +23,7 @@
 //             chunked           no Content-Length
 
 import { drawImage } from './image.mjs';
+import { STREAMS } from './streams.mjs';
 
 const TRAP = { location: '/_trap' };
 const MARKER = /\[fake:([^\]]*)\]/g;
@@ -34,6 +39,10 @@ const WORDS = new Set([
   'body',
   'usage',
   'image',
+  'stream',
+  'pause',
+  'hold_image',
+  'plain',
   'fewer',
   'more',
   'drips',
@@ -181,7 +190,7 @@ export function parseAct(words) {
     if (!WORDS.has(name)) throw new Error(`unknown behaviour '${word}'`);
     act[name] = value === undefined ? true : /^-?\d+$/.test(value) ? Number(value) : value;
   }
-  const tables = { status: ERRORS, body: BODIES, image: IMAGES, usage: USAGES };
+  const tables = { status: ERRORS, body: BODIES, image: IMAGES, usage: USAGES, stream: STREAMS };
   for (const [name, table] of Object.entries(tables))
     if (name in act && !Object.hasOwn(table, act[name]))
       throw new Error(`unknown behaviour '${name}=${act[name]}'`);

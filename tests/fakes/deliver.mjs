@@ -7,7 +7,7 @@ const ENDLESS_CHUNK = Buffer.alloc(64 * 1024, 'A');
 
 function headersOf(reply, body, act) {
   const headers = { 'content-type': reply.type, ...reply.headers };
-  if (!act.chunked && !act.endless) headers['content-length'] = body.length + (act.length ?? 0);
+  if (!act.chunked && !act.endless && !reply.events) headers['content-length'] = body.length + (act.length ?? 0);
   if (act.length > 0 || act.cut) headers.connection = 'close';
   return headers;
 }
@@ -22,6 +22,15 @@ async function drip(res, body, pace, gone) {
   for (let i = 0; i < body.length; i += bytes) {
     await push(res, body.subarray(i, i + bytes), gone);
     await sleep(ms || 1, null, { signal: gone });
+  }
+}
+
+// Event by event. The length is not known beforehand.
+async function sendEvents(res, { events, hold }, act, gone) {
+  for (const [i, event] of events.entries()) {
+    if (act.pause && i > 0) await sleep(act.pause, null, { signal: gone });
+    if (act.hold_image && i === events.length - 1) await hold();
+    await push(res, event, gone);
   }
 }
 
@@ -49,6 +58,7 @@ async function send(res, reply, act, gone) {
   if (act.endless) return pourEndlessly(res, act.endless, gone);
   if (act.cut) return cutShort(res, body, act.cut);
   if (act.drips) await drip(res, body, act.drips, gone);
+  else if (reply.events) await sendEvents(res, reply, act, gone);
   else res.write(body);
   res.end();
   await once(res, 'finish', { signal: gone });

@@ -24,7 +24,14 @@ function settle(model, request) {
 // {pictures, cost_micros, draw(): their bytes in order, body(data): the reply around them}
 export function generate(model, request, n, serial) {
   const { width, height, ...settled } = settle(model, request);
-  const usage = usageOf(model, { prompt: request.prompt, n, width, height, quality: settled.quality });
+  const usage = usageOf(model, {
+    prompt: request.prompt,
+    n,
+    width,
+    height,
+    quality: settled.quality,
+    partialImages: request.stream ? request.partial_images : 0,
+  });
   const pictures = Array.from({ length: n }, (_, i) => ({
     width,
     height,

@@ -26,6 +26,7 @@ import { Bill, keyHash } from './bill.mjs';
 import { deliver } from './deliver.mjs';
 import { generate } from './generation.mjs';
 import { modelDescription, modelList } from './models.mjs';
+import { streamEvents } from './streams.mjs';
 import {
   Refusal,
   checkGeneration,
@@ -115,6 +116,17 @@ class Fake {
     return jsonReply(200, spoilBody(act, made.body(data)));
   }
 
+  // The same as a stream. An error in it takes the place of the image, and nothing is charged then.
+  #stream({ serial, model, request, act }) {
+    const made = generate(model, request, 1, serial);
+    const [bytes] = made.draw();
+    if (act.stream !== 'error')
+      this.#bill.charge(serial, { images: 1, cost_micros: made.cost_micros, sha256: [sha256(bytes)] });
+    const drawn = spoilImage(act, bytes, made.pictures[0]);
+    const events = streamEvents(made, drawn, act, request.partial_images);
+    return { status: 200, type: 'text/event-stream; charset=utf-8', body: events.join(''), events };
+  }
+
   async #hold(res) {
     if (this.#gateOpen || res.destroyed) return;
     const gone = new AbortController();
@@ -159,9 +171,12 @@ class Fake {
     if (job.act.hold) await this.#hold(res);
 
     const origin = `http://${req.headers.host}`;
-    const reply = refused ?? insteadOf(job.act) ?? this.#generate({ ...job, origin });
+    const streams = job.request?.stream && !job.act.plain;
+    const make = () => (streams ? this.#stream(job) : this.#generate({ ...job, origin }));
+    const reply = refused ?? insteadOf(job.act) ?? make();
     const headers = { ...this.#serviceHeaders(started), ...reply.headers };
-    const sent = await deliver(res, { ...reply, headers }, job.act);
+    const hold = () => this.#hold(res);
+    const sent = await deliver(res, { ...reply, headers, hold }, job.act);
     this.#bill.close(job.serial, { status: reply.status, sent });
   }
 

@@ -3,6 +3,8 @@
 const CHARS_PER_TOKEN = 4;
 const PROMPT_TOKENS_FIXED = 4; // added to every prompt: any constant shows who guesses instead of reading
 
+const PARTIAL_IMAGE_TOKENS = 100;
+
 // gpt-image-1 and its siblings: tokens by quality for square, tall and wide.
 const OUTPUT_TOKENS = {
   low: [272, 408, 400],
@@ -37,11 +39,11 @@ export function promptTokens(prompt) {
 }
 
 // The reply's `usage` for n images, or null for a model that is sold by the image.
-export function usageOf(model, { prompt, n, width, height, quality }) {
+export function usageOf(model, { prompt, n, width, height, quality, partialImages = 0 }) {
   if (model.perImage) return null;
 
   const input = promptTokens(prompt);
-  const output = n * outputTokens(model, width, height, quality);
+  const output = n * outputTokens(model, width, height, quality) + partialImages * PARTIAL_IMAGE_TOKENS;
   return {
     total_tokens: input + output,
     input_tokens: input,

@@ -113,6 +113,71 @@ testOne(
   },
 );
 
+// [{name, ...data}] of a stream.
+function readEvents(text) {
+  return text
+    .split('\n\n')
+    .filter(Boolean)
+    .map(event => {
+      const [, name, data] = /^event: (.*)\ndata: (.*)$/.exec(event);
+      return { name, ...JSON.parse(data) };
+    });
+}
+
+testOne('a stream brings its partial images, then the image and its usage', async caller => {
+  const response = await caller.generate({
+    prompt: 'a fox [fake:pause=5]',
+    quality: 'high',
+    size: '1024x1024',
+    stream: true,
+    partial_images: 2,
+  });
+  assert.match(response.headers.get('content-type'), /^text\/event-stream/);
+  const events = readEvents(await response.text());
+  assert.deepEqual(
+    events.map(({ name }) => name),
+    [...Array(2).fill('image_generation.partial_image'), 'image_generation.completed'],
+  );
+  assert.ok(events.every(({ name, type }) => name === type));
+  assert.deepEqual(
+    events.map(({ partial_image_index: index }) => index),
+    [0, 1, undefined],
+  );
+  const images = events.map(({ b64_json: image }) => Buffer.from(image, 'base64'));
+  images.forEach(bytes => assert.deepEqual(readPng(bytes), { width: 1024, height: 1024 }));
+  assert.equal(new Set(images.map(String)).size, 3);
+  assert.equal(events[2].usage.output_tokens, 7024 + 200);
+  const bill = await caller.door('/_bill?finished=1');
+  assert.deepEqual([bill.images, bill.images_sent], [1, 1]);
+  assert.equal(bill.cost_micros, 7224 * 30 + events[2].usage.input_tokens * 5);
+  assert.deepEqual(await caller.violations(), []);
+});
+
+testOne('a stream that ends in an error is not charged, one that breaks off is', async caller => {
+  const ask = prompt => caller.generate({ prompt, stream: true, partial_images: 1 });
+  const [partial, failure] = readEvents(await (await ask('a fox [fake:stream=error]')).text());
+  assert.equal(partial.partial_image_index, 0);
+  assert.deepEqual([failure.name, failure.error.type], ['error', 'server_error']);
+  assert.equal((await caller.door('/_bill?finished=1')).cost_micros, 0);
+
+  const events = readEvents(await (await ask('a hen [fake:stream=no_image]')).text());
+  assert.equal(events.length, 1);
+  assert.ok((await caller.door('/_bill?finished=2')).cost_micros > 0);
+});
+
+testOne('the image of a stream can be held back', async caller => {
+  const prompt = 'a fox [fake:hold_image]';
+  const response = await caller.generate({ prompt, stream: true, partial_images: 1 });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  while (!text.endsWith('\n\n')) text += (await reader.read()).value;
+  assert.equal(readEvents(text).length, 1);
+  await caller.door('/_release', {});
+  text = '';
+  for (let part; !(part = await reader.read()).done; ) text += part.value;
+  assert.equal(readEvents(text)[0].name, 'image_generation.completed');
+});
+
 testOne('the bill holds who asked for what and its cost', async caller => {
   await caller.generate({ prompt: 'a fox', quality: 'low', n: 2, size: '1024x1536' });
   const bill = await caller.door('/_bill?finished=1');
@@ -239,6 +304,11 @@ testRefusal(
   'partial images without a stream',
   { partial_images: 2 },
   { code: 'invalid_value', param: 'partial_images' },
+);
+testRefusal(
+  'several images in a stream',
+  { stream: true, n: 2 },
+  { code: 'invalid_value', param: 'n' },
 );
 testRefusal('no key', {}, { status: 401, code: null, param: null, key: null });
 testRefusal(

@@ -176,7 +176,8 @@ function checkTogether(body) {
     );
   if (body.partial_images != null && !body.stream)
     refuse('partial_images', 'invalid_value', "'partial_images' needs 'stream'.");
-  if (body.stream) refuse('stream', 'unsupported_by_fake', 'This fake does not stream.');
+  if (body.stream && (body.n ?? 1) > 1)
+    refuse('n', 'invalid_value', 'How a stream of several images looks is not documented.');
 }
 
 // Throws a Refusal, or returns the model's entry.
@@ -292,6 +293,7 @@ export function checkGeneration(req, bytes, day) {
       background: 'auto',
       output_format: 'png',
       response_format: model.base64Only ? 'b64_json' : 'url',
+      partial_images: 0,
       ...given,
     },
     remarks: repeated.map(name => `repeated member ${name}`),

@@ -23,6 +23,10 @@ typedef struct GenerationFixture {
 
         unsigned done;             /* how often it was told */
         GenerationResult result;   /* taken over whole */
+        unsigned n_partials;       /* of the newest generation */
+        unsigned partial_indexes[PARTIAL_IMAGES_MAX];
+        ImageFacts partial_facts[PARTIAL_IMAGES_MAX];
+        char partial_quality[16];  /* as the last one's event said */
         bool checked, check_ok;
         char check_message[256];
 } GenerationFixture;
@@ -66,6 +70,7 @@ static void fixture_drop_result(GenerationFixture *fixture) {
         free(result->cause);
         *result = (GenerationResult) {};
         fixture->done = 0;
+        fixture->n_partials = 0;
 }
 
 /* No temporary image may be left over. */
@@ -94,12 +99,24 @@ static void fixture_on_done(GenerationResult *result, void *userdata) {
         *result = (GenerationResult) {};
 }
 
+static void fixture_on_partial(PartialImage *image, void *userdata) {
+        GenerationFixture *fixture = userdata;
+
+        assert_int_equal(fixture->done, 0);
+        assert_true(fixture->n_partials < PARTIAL_IMAGES_MAX);
+        fixture->partial_indexes[fixture->n_partials] = image->index;
+        fixture->partial_facts[fixture->n_partials++] = *temporary_image_facts(image->file);
+        (void) snprintf(fixture->partial_quality, sizeof(fixture->partial_quality), "%s",
+                        json_get_string(image->reply, "quality") ?: "");
+}
+
 static Generation *fixture_start(GenerationFixture *fixture, GenerationRequest request) {
         Generation *generation = NULL;
 
         request.n = request.n ?: 1;
         request.prompt = request.prompt ?: "a cat";
         request.timeout = request.timeout ?: FIXTURE_TIMEOUT;
+        request.partial = fixture_on_partial;
         fixture_drop_result(fixture);
         assert_int_equal(provider_generate(fixture->provider, &request, fixture_on_done, fixture, &generation), 0);
         assert_int_equal(fixture->done, 0);
@@ -138,7 +155,7 @@ static bool fixture_is_checked(GenerationFixture *fixture) {
         return fixture->checked;
 }
 
-static void fixture_check(GenerationFixture *fixture) {
+static _unused_ void fixture_check(GenerationFixture *fixture) {
         fixture->checked = false;
         assert_int_equal(provider_check(fixture->provider, fixture_on_checked, fixture), 0);
         assert_false(fixture->checked);

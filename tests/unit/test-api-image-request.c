@@ -46,6 +46,8 @@ static void test_null_members_count_as_absent(void **state) {
 static void test_streaming_that_is_not_wanted_is_left_out(void **state) {
         (void) state;
         assert_request("{\"stream\":false,\"prompt\":\"x\",\"partial_images\":0}", "{\"prompt\":\"x\"}");
+        assert_request("{\"stream\":true,\"prompt\":\"x\",\"partial_images\":3}",
+                       "{\"stream\":true,\"prompt\":\"x\",\"partial_images\":3}");
 }
 
 static void test_an_empty_prompt_is_left_to_the_worker(void **state) {
@@ -92,9 +94,8 @@ static void test_bad_bodies(void **state) {
                 { "{\"prompt\":\"x\",\"output_compression\":\"50\"}", "invalid_type", "output_compression",
                   "an integer" },
                 { "{\"prompt\":\"x\",\"response_format\":\"png\"}", "invalid_value", "response_format", "b64_json" },
-                { "{\"prompt\":\"x\",\"stream\":true}", "unsupported_value", "stream", "not offered" },
                 { "{\"prompt\":\"x\",\"stream\":0}", "invalid_type", "stream", "a boolean" },
-                { "{\"prompt\":\"x\",\"partial_images\":1}", "unsupported_value", "partial_images", "not offered" },
+                { "{\"prompt\":\"x\",\"partial_images\":0.5}", "invalid_type", "partial_images", "an integer" },
                 { "{\"prompt\":\"x\",\"foo\":1}", "unknown_parameter", "foo", "'foo'" },
                 { "{\"prompt\":\"x\",\"foo\":null}", "unknown_parameter", "foo", "'foo'" },
                 { "{\"Prompt\":\"x\"}", "unknown_parameter", "Prompt", "'Prompt'" },

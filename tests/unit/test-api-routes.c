@@ -23,7 +23,8 @@ static void test_each_route_is_found_by_its_own_template(void **state) {
                 _cleanup_free_ char *path = NULL;
                 const char *open = strchr(route->template, '{');
 
-                path = open ? text_format("%.*sx", (int) (open - route->template), route->template)
+                path = open ? text_format("%.*sx%s", (int) (open - route->template), route->template,
+                                          strchr(open, '}') + 1)
                             : strdup(route->template);
                 assert_int_equal(find(route->method, path, &match), 0);
                 assert_ptr_equal(match.route->handler, route->handler);
@@ -38,6 +39,17 @@ static void test_argument_is_what_stands_for_the_placeholder(void **state) {
         assert_int_equal(find("GET", "/v1/jobs/0123abc", &match), 0);
         assert_string_equal(match.argument, "0123abc");
         assert_string_equal(match.template, "/v1/jobs/{id}");
+}
+
+static void test_what_stands_behind_the_placeholder_counts(void **state) {
+        RouteMatch match;
+
+        (void) state;
+        assert_int_equal(find("GET", "/v1/jobs/x/events", &match), 0);
+        assert_string_equal(match.argument, "x");
+        assert_string_equal(match.template, "/v1/jobs/{id}/events");
+        assert_int_equal(find("GET", "/v1/jobs/x/event", &match), ROUTE_NOT_FOUND);
+        assert_int_equal(find("DELETE", "/v1/jobs/x/events", &match), ROUTE_METHOD_NOT_ALLOWED);
 }
 
 static void test_head_goes_where_get_goes(void **state) {
@@ -115,6 +127,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_each_route_is_found_by_its_own_template),
                 cmocka_unit_test(test_argument_is_what_stands_for_the_placeholder),
+                cmocka_unit_test(test_what_stands_behind_the_placeholder_counts),
                 cmocka_unit_test(test_head_goes_where_get_goes),
                 cmocka_unit_test(test_unknown_paths_are_other),
                 cmocka_unit_test(test_other_methods_are_told_which_are_allowed),

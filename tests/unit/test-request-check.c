@@ -17,7 +17,8 @@ static const char configuration[] =
         "  { name = \"free\"; provider = \"ai\"; provider_model = \"theirs\"; sizes = [ \"auto\" ];\n"
         "    free_sizes = true; edge_multiple = 16; edge_min = 32; edge_max = 256; pixels_min = 2048;\n"
         "    pixels_max = 32768; ratio_max = 4;\n"
-        "    formats = [ \"png\", \"webp\" ]; gpt_fields = true; style = true; default_size = \"auto\";\n"
+        "    formats = [ \"png\", \"webp\" ]; gpt_fields = true; streams = true; style = true;\n"
+        "    default_size = \"auto\";\n"
         "    images_max = 100; takes_response_format = true; },\n"
         "  { name = \"jpeg\"; provider = \"ai\"; sizes = [ \"auto\" ]; formats = [ \"jpeg\" ]; gpt_fields = true; },\n"
         "  { name = \"old\"; alias_of = \"theirs\"; sizes = [ \"8x8\", \"16x16\" ];\n"
@@ -330,6 +331,22 @@ static void test_alias_has_the_providers_terms(void **state) {
         assert_string_equal(request_response_format(request, alias), "url");
 }
 
+static void test_streams(void **state) {
+        const char *const good[] = { FREE(", \"stream\": true"), FREE(", \"stream\": true, \"partial_images\": 0"),
+                                     FREE(", \"stream\": true, \"partial_images\": 3, \"n\": 1"),
+                                     FREE(", \"partial_images\": 0"), PLAIN(", \"stream\": false, \"n\": 3"), NULL };
+        const char *const not_taken[] = { PLAIN(", \"stream\": true"), NULL };
+        const char *const bad[] = { FREE(", \"stream\": true, \"partial_images\": 4"),
+                                    FREE(", \"stream\": true, \"partial_images\": -1"),
+                                    FREE(", \"partial_images\": 1"),
+                                    FREE(", \"stream\": false, \"partial_images\": 1"), NULL };
+        const char *const many[] = { FREE(", \"stream\": true, \"n\": 2"), NULL };
+
+        check_all(*state, good, not_taken, "stream");
+        check_all(*state, good, bad, "partial_images");
+        check_all(*state, good, many, "n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -341,6 +358,7 @@ int main(void) {
                 TEST(free_sizes),
                 TEST(what_a_model_does_not_take),
                 TEST(fields_that_go_with_a_format),
+                TEST(streams),
                 TEST(user),
                 TEST(generation_has_the_providers_terms),
                 TEST(answer_is_as_asked_or_as_the_model_has_it),

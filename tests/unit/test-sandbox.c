@@ -52,6 +52,61 @@ static void test_other_requests_give_other_pictures(void **state) {
         }
 }
 
+/* Coarse at first, then finer; the image is the one that an unstreamed request gets. */
+static void test_partial_images_of_a_stream(void **state) {
+        GenerationFixture *fixture = *state;
+        char digest[SHA256_TEXT_MAX];
+
+        draw(fixture, "a cat", 128, digest);
+        fixture_generate(fixture, (GenerationRequest){ .prompt = "a cat",
+                                                       .width = 128,
+                                                       .height = 128,
+                                                       .stream = true,
+                                                       .partial_images = 3 });
+        assert_int_equal(fixture->result.outcome, GENERATION_COMPLETED);
+        assert_string_equal(temporary_image_facts(fixture->result.images[0].file)->sha256, digest);
+        assert_int_equal(json_get_integer(fixture->result.usage, "total_tokens", -1), 0);
+        assert_int_equal(fixture->n_partials, 3);
+        for (unsigned i = 0; i < 3; i++) {
+                assert_int_equal(fixture->partial_indexes[i], i);
+                assert_int_equal(fixture->partial_facts[i].width, 128);
+                assert_int_equal(fixture->partial_facts[i].height, 128);
+                assert_string_not_equal(fixture->partial_facts[i].sha256, digest);
+                if (i > 0)
+                        assert_true(fixture->partial_facts[i].size_bytes > fixture->partial_facts[i - 1].size_bytes);
+        }
+}
+
+static void test_partial_images_only_in_a_stream(void **state) {
+        GenerationFixture *fixture = *state;
+
+        fixture_generate(fixture, (GenerationRequest){ .width = 64, .height = 64, .stream = true });
+        assert_int_equal(fixture->result.outcome, GENERATION_COMPLETED);
+        assert_int_equal(fixture->n_partials, 0);
+}
+
+static bool has_partial(GenerationFixture *fixture) {
+        return fixture->n_partials > 0;
+}
+
+static void test_cancel_between_partial_images(void **state) {
+        GenerationFixture *fixture = *state;
+        Generation *generation;
+
+        fixture->provider = provider_free(fixture->provider);
+        assert_int_equal(fixture_add_provider(fixture, &(ProviderSettings){ .name = "slow",
+                                                                            .kind = "sandbox",
+                                                                            .sandbox_delay = 200 * USEC_PER_MSEC }),
+                         0);
+        generation = fixture_start(fixture, (GenerationRequest){
+                                                    .width = 64, .height = 64, .stream = true, .partial_images = 3 });
+        fixture_run_until(fixture, has_partial);
+        generation_cancel(generation);
+        assert_int_equal(fixture->done, 1);
+        assert_int_equal(fixture->result.outcome, GENERATION_UNSENT);
+        assert_int_equal(fixture->n_partials, 1);
+}
+
 static void test_many_images_of_one_request_differ(void **state) {
         GenerationFixture *fixture = *state;
 
@@ -202,6 +257,9 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_equal_requests_give_equal_pictures),
                 TEST(test_other_requests_give_other_pictures),
+                TEST(test_cancel_between_partial_images),
+                TEST(test_partial_images_only_in_a_stream),
+                TEST(test_partial_images_of_a_stream),
                 TEST(test_many_images_of_one_request_differ),
                 TEST(test_sizes),
                 TEST(test_no_size_is_1024),

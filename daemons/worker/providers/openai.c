@@ -1,8 +1,11 @@
-/* OpenAI's images API, and every server that speaks it: POST {base_url}/images/generations, without streaming.
+/* OpenAI's images API, and every server that speaks it: POST {base_url}/images/generations, with and without `stream`.
  *
  * Money hangs on how an attempt is told to have ended. Completed: the reply held as many whole images as were asked
  * for, of the size asked for. Refused: the provider itself said no, in an error it wrote. Unsent: no byte left.
  * Everything else is unknown: it was sent, and what came back is no answer or not what was paid for.
+ *
+ * A server that was asked for a stream and cannot give one answers with JSON: the type of the answer decides how it is
+ * read. A stream is over with its completed event, whatever becomes of the connection then.
  *
  * What a provider writes is passed on only with its secrets masked. */
 #include <errno.h>
@@ -12,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
+#include "image-events.h"
 #include "provider-kind.h"
 #include "reply-sink.h"
 #include "upstream-error.h"
@@ -21,14 +25,19 @@
 #define CHECK_BYTES_MAX (4 * 1024 * 1024)     /* of GET /models, which nobody reads */
 #define IMAGE_BASE64_BYTES_MAX (((uint64_t) IMAGE_BYTES_MAX + 2) / 3 * 4)
 #define REQUEST_ID_BYTES_MAX 128
+#define STREAM_TEXT_BYTES_MAX (4 * REPLY_TEXT_BYTES_MAX)  /* events, comments and all, without the images */
+#define STREAM_END_USEC USEC_PER_SEC          /* that a server has to end a stream, so that its connection lasts */
 
 typedef struct OpenaiGeneration {
         Generation generation;
         HttpTransfer *transfer;
         unsigned n_images, width, height;
 
-        ReplySink *sink;           /* of a reply with status 2xx */
-        int sink_error;            /* of the sink, so that it is not taken for one of the wire */
+        bool is_stream;            /* the answer is one */
+        ImageEvents *events;       /* of such a one; NULL: none was asked for */
+        sd_event_source *end_timer;  /* after its completed event */
+        ReplySink *sink;           /* of any other reply with status 2xx */
+        int sink_error;            /* of either, so that it is not taken for one of the wire */
         Buffer refusal;            /* body of any other; its beginning */
         char *request_id;
         UpstreamHeaders headers;
@@ -37,6 +46,8 @@ typedef struct OpenaiGeneration {
 static OpenaiGeneration *openai_generation_free(OpenaiGeneration *generation) {
         if (!generation)
                 return NULL;
+        (void) sd_event_source_disable_unref(generation->end_timer);
+        (void) image_events_free(generation->events);
         (void) reply_sink_free(generation->sink);
         buffer_done(&generation->refusal);
         free(generation->request_id);
@@ -73,6 +84,10 @@ static int format_request(const GenerationRequest *request, char **ret) {
                 r = json_add_integer(body, "output_compression", request->output_compression);
         if (r >= 0 && request->send_response_format)
                 r = json_add_string(body, "response_format", "b64_json");
+        if (r >= 0 && request->stream)
+                r = json_add_bool(body, "stream", true);
+        if (r >= 0 && request->stream && request->partial_images > 0)
+                r = json_add_integer(body, "partial_images", request->partial_images);
         if (r < 0)
                 return r;
 
@@ -112,12 +127,36 @@ static void on_header(_unused_ HttpTransfer *transfer, const char *name, const c
         if (text_equal(name, "x-request-id") && !generation->request_id && strlen(value) <= REQUEST_ID_BYTES_MAX)
                 generation->request_id = upstream_text_copy(value, generation->generation.provider->key);
         upstream_headers_take(&generation->headers, name, value, time_now_realtime());
+        if (text_equal(name, "content-type"))
+                generation->is_stream = generation->events && image_events_is_type(value);
+}
+
+static int on_end_overdue(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        OpenaiGeneration *generation = userdata;
+
+        http_transfer_cancel(generation->transfer);
+        return 0;
+}
+
+/* The image is there: who does not end the stream by now holds up the answer for nothing. */
+static int arm_end_timer(OpenaiGeneration *generation) {
+        if (generation->end_timer || !image_events_completed(generation->events))
+                return 0;
+        return sd_event_add_time_relative(generation->generation.provider->context.event, &generation->end_timer,
+                                          CLOCK_MONOTONIC, STREAM_END_USEC, 0, on_end_overdue, generation);
+}
+
+static int on_events(OpenaiGeneration *generation, const void *data, size_t size) {
+        generation->sink_error = image_events_write(generation->events, data, size);
+        return generation->sink_error < 0 ? generation->sink_error : arm_end_timer(generation);
 }
 
 static int on_body(HttpTransfer *transfer, const void *data, size_t size, void *userdata) {
         OpenaiGeneration *generation = userdata;
 
         if (is_success(http_transfer_status(transfer))) {
+                if (generation->is_stream)
+                        return on_events(generation, data, size);
                 generation->sink_error = reply_sink_write(generation->sink, data, size);
                 return generation->sink_error;
         }
@@ -157,19 +196,26 @@ static void fail_sink(GenerationResult *result, const ReplySink *sink, int error
                 generation_result_fail_locally(result, GENERATION_UNKNOWN, error);
 }
 
+static const char *check_size(const OpenaiGeneration *generation, const TemporaryImage *image) {
+        const ImageFacts *facts = temporary_image_facts(image);
+
+        if (generation->width > 0 && (facts->width != generation->width || facts->height != generation->height))
+                return "an image of another size than asked for";
+        return NULL;
+}
+
 /* Takes the image of data[i]. NULL, or why it cannot be used. */
 static const char *take_image(OpenaiGeneration *generation, const JsonValue *item, GeneratedImage *image) {
         const JsonValue *b64_json = json_member(item, "b64_json");
-        const char *revised = json_get_string(item, "revised_prompt");
-        const ImageFacts *facts;
+        const char *revised = json_get_string(item, "revised_prompt"), *problem;
 
         image->file = reply_sink_take_image(generation->sink, b64_json);
         if (!image->file)
                 return json_get_string(item, "url") ? "an image by URL, which is not fetched" : "an image is missing";
 
-        facts = temporary_image_facts(image->file);
-        if (generation->width > 0 && (facts->width != generation->width || facts->height != generation->height))
-                return "an image of another size than asked for";
+        problem = check_size(generation, image->file);
+        if (problem)
+                return problem;
         if (revised) {
                 image->revised_prompt = strdup(revised);
                 if (!image->revised_prompt)
@@ -205,14 +251,9 @@ static bool is_short(const JsonValue *value) {
 }
 
 static int take_facts(JsonValue *reply, GenerationResult *result) {
-        static const char *const names[] = { "background", "output_format", "size", "quality" };
-        int r = 0;
+        int r;
 
-        result->reply = json_new_object();
-        if (!result->reply)
-                return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTS(names) && r >= 0; i++)
-                r = json_add_string(result->reply, names[i], json_get_string(reply, names[i]));
+        r = image_events_copy_facts(reply, &result->reply);
         if (json_get_object(reply, "usage"))
                 result->usage = cJSON_DetachItemFromObjectCaseSensitive(reply, "usage");
         if (r >= 0 && result->usage && !is_short(result->usage))
@@ -254,12 +295,50 @@ static void read_reply(OpenaiGeneration *generation, GenerationResult *result) {
                 drop_images(result);
 }
 
+/* A stream that brought its image is complete, however its connection ended. */
+static void read_stream(OpenaiGeneration *generation, const HttpResult *http, GenerationResult *result) {
+        _cleanup_(json_freep) JsonValue *reply = NULL;
+        const char *problem;
+        int r;
+
+        if (!image_events_completed(generation->events)) {
+                if (image_events_failed(generation->events))
+                        image_events_read_failure(generation->events, result, generation->generation.provider->key);
+                else if (generation->sink_error == -EBADMSG)
+                        fail_bad_reply(result, image_events_reason(generation->events));
+                else if (generation->sink_error < 0)
+                        generation_result_fail_locally(result, GENERATION_UNKNOWN, generation->sink_error);
+                else if (http->error < 0)
+                        fail_transfer(result, http);
+                else
+                        fail_bad_reply(result, "the stream ended before its image was complete");
+                return;
+        }
+
+        image_events_take(generation->events, &reply, &result->images[0].file);
+        result->n_images = 1;
+        problem = check_size(generation, result->images[0].file);
+        if (problem)
+                fail_bad_reply(result, problem);
+        else {
+                r = take_facts(reply, result);
+                if (r < 0)
+                        generation_result_fail_locally(result, GENERATION_UNKNOWN, r);
+                else
+                        result->outcome = GENERATION_COMPLETED;
+        }
+        if (result->outcome != GENERATION_COMPLETED)
+                drop_images(result);
+}
+
 static void on_done(_unused_ HttpTransfer *transfer, const HttpResult *http, void *userdata) {
         _cleanup_(openai_generation_freep) OpenaiGeneration *generation = userdata;
         const char *key = generation->generation.provider->key;
         GenerationResult result = {};
 
-        if (generation->sink_error < 0)
+        if (generation->is_stream && is_success(http->status))
+                read_stream(generation, http, &result);
+        else if (generation->sink_error < 0)
                 fail_sink(&result, generation->sink, generation->sink_error);
         else if (http->error == 0 && is_success(http->status))
                 read_reply(generation, &result);
@@ -276,6 +355,12 @@ static void on_done(_unused_ HttpTransfer *transfer, const HttpResult *http, voi
         generation_result_done(&result);
 }
 
+static uint64_t body_bytes_max(const GenerationRequest *request) {
+        if (request->stream)
+                return (request->partial_images + 1) * IMAGE_BASE64_BYTES_MAX + STREAM_TEXT_BYTES_MAX;
+        return request->n * IMAGE_BASE64_BYTES_MAX + REPLY_TEXT_BYTES_MAX;
+}
+
 static int openai_generate(Provider *provider, const GenerationRequest *request, GenerationDone done, void *userdata,
                            Generation **ret) {
         static const HttpHandlers handlers = { .header = on_header, .body = on_body, .done = on_done };
@@ -286,12 +371,14 @@ static int openai_generate(Provider *provider, const GenerationRequest *request,
         generation = calloc(1, sizeof(*generation));
         if (!generation)
                 return -ENOMEM;
-        generation->generation = (Generation) { provider, done, userdata };
+        generation->generation = (Generation) { provider, done, userdata, request->partial };
         generation->n_images = request->n;
         generation->width = request->width;
         generation->height = request->height;
 
         r = reply_sink_new(&generation->sink, provider->context.images, request->n);
+        if (r >= 0 && request->stream)
+                r = image_events_new(&generation->events, &generation->generation, request->partial_images);
         if (r < 0)
                 return r;
         r = format_request(request, &body);
@@ -304,7 +391,7 @@ static int openai_generate(Provider *provider, const GenerationRequest *request,
                                   .body = body,
                                   .body_size = strlen(body),
                                   .timeout = request->timeout,
-                                  .body_bytes_max = request->n * IMAGE_BASE64_BYTES_MAX + REPLY_TEXT_BYTES_MAX,
+                                  .body_bytes_max = body_bytes_max(request),
                           },
                           "/images/generations", &handlers, generation, &generation->transfer);
         if (r < 0)

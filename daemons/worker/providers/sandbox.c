@@ -1,9 +1,11 @@
 /* The provider that needs no account: it draws a landscape from prompt, size and index, in a helper thread, and
  * charges nothing. Equal requests give equal bytes.
  *
- * A generation is first with the timer (sandbox_delay), then with one task of the thread pool, then done. A cancelled
- * one whose task already runs is left to it (`cancelled` is the only field that both threads touch by then) and freed
- * when the task comes back; so the pool must be freed before the image store. */
+ * A generation is first with the timer (sandbox_delay), then with one task of the thread pool, then done. Of a stream
+ * that goes by steps: the timer (its share of the delay) and a task for each partial image, which is the picture in
+ * coarse blocks, and at last for the image. A cancelled one whose task already runs is left to it (`cancelled` is the
+ * only field that both threads touch by then) and freed when the task comes back; so the pool must be freed before the
+ * image store. */
 #include <errno.h>
 #include <png.h>
 #include <setjmp.h>
@@ -20,6 +22,7 @@
 #define SANDBOX_EDGE_MAX 4096     /* pixels */
 #define SANDBOX_EDGE_DEFAULT 1024 /* for "auto" */
 #define OUTPUT_BYTES (64 * 1024)
+#define COARSEST_BLOCK 32         /* pixels; of the first partial image, and half of it of each further one */
 
 typedef struct SandboxGeneration {
         Generation generation;
@@ -27,6 +30,8 @@ typedef struct SandboxGeneration {
         atomic_bool cancelled;
         bool drawing;             /* the task is with the pool */
 
+        bool stream;
+        unsigned n_partials, step; /* steps from n_partials on draw the images */
         unsigned width, height, n_images;
         uint64_t seeds[GENERATION_IMAGES_MAX];
         TemporaryImage *images[GENERATION_IMAGES_MAX];
@@ -101,18 +106,31 @@ static void write_header(png_structp png, png_infop info, unsigned width, unsign
         png_write_info(png, info);
 }
 
+/* The row as it is seen through blocks of so many pixels. */
+static void make_coarse(uint8_t *to, const uint8_t *row, unsigned width, unsigned block) {
+        for (unsigned x = 0; x < width; x++)
+                memcpy(to + 3 * (size_t) x, row + 3 * (size_t) (x - x % block), 3);
+}
+
 /* Everything that libpng may jump out of; what it changes lives behind pointers. */
 static int encode_picture(png_structp png, png_infop info, SandboxGeneration *generation, Landscape *landscape,
-                          PictureOutput *output) {
+                          uint8_t *coarse, PictureOutput *output) {
+        unsigned block = generation->step < generation->n_partials ? COARSEST_BLOCK >> generation->step : 1;
+
         if (setjmp(png_jmpbuf(png)))
                 return output->error < 0 ? output->error : -ENOMEM;
 
         png_set_write_fn(png, output, write_output, flush_nothing);
         write_header(png, info, generation->width, generation->height);
         for (unsigned y = 0; y < generation->height; y++) {
+                uint8_t *row;
+
                 if (atomic_load_explicit(&generation->cancelled, memory_order_relaxed))
                         return -ECANCELED;
-                png_write_row(png, landscape_next_row(landscape));
+                row = landscape_next_row(landscape);
+                if (block > 1 && y % block == 0)
+                        make_coarse(coarse, row, generation->width, block);
+                png_write_row(png, block > 1 ? coarse : row);
         }
         png_write_end(png, NULL);
         flush_output(output);
@@ -122,6 +140,7 @@ static int encode_picture(png_structp png, png_infop info, SandboxGeneration *ge
 static int draw_picture(SandboxGeneration *generation, unsigned index) {
         _cleanup_(landscape_freep) Landscape *landscape = NULL;
         _cleanup_free_ PictureOutput *output = NULL;
+        _cleanup_free_ uint8_t *coarse = NULL;
         TemporaryImage *image;
         png_structp png;
         png_infop info;
@@ -136,7 +155,8 @@ static int draw_picture(SandboxGeneration *generation, unsigned index) {
         image = generation->images[index];
 
         output = malloc(sizeof(*output));
-        if (!output)
+        coarse = malloc(3 * (size_t) generation->width);
+        if (!output || !coarse)
                 return -ENOMEM;
         output->image = image;
         output->error = 0;
@@ -146,7 +166,7 @@ static int draw_picture(SandboxGeneration *generation, unsigned index) {
         if (!png)
                 return -ENOMEM;
         info = png_create_info_struct(png);
-        r = info ? encode_picture(png, info, generation, landscape, output) : -ENOMEM;
+        r = info ? encode_picture(png, info, generation, landscape, coarse, output) : -ENOMEM;
         png_destroy_write_struct(&png, &info);
         return r < 0 ? r : temporary_image_finish(image, NULL);
 }
@@ -155,6 +175,8 @@ static int draw_picture(SandboxGeneration *generation, unsigned index) {
 static int draw_pictures(void *task) {
         SandboxGeneration *generation = task;
 
+        if (generation->step < generation->n_partials)
+                return draw_picture(generation, 0);
         for (unsigned i = 0; i < generation->n_images; i++) {
                 int r = draw_picture(generation, i);
 
@@ -171,15 +193,19 @@ static void finish(SandboxGeneration *sandbox, GenerationResult *result) {
         generation_result_done(result);
 }
 
-static void on_drawn(void *task, int r) {
-        SandboxGeneration *generation = task;
+/* The service's account of a picture that cost nothing: those who stream expect one. */
+static int add_usage(GenerationResult *result) {
+        static const char nothing[] = "{\"total_tokens\":0,\"input_tokens\":0,\"output_tokens\":0,"
+                                      "\"input_tokens_details\":{\"text_tokens\":0,\"image_tokens\":0}}";
+
+        return json_parse(nothing, strlen(nothing), &result->usage, NULL);
+}
+
+static void finish_drawn(SandboxGeneration *generation, int r) {
         GenerationResult result = {};
 
-        if (atomic_load(&generation->cancelled)) {
-                (void) sandbox_generation_free(generation);
-                return;
-        }
-
+        if (r >= 0 && generation->stream)
+                r = add_usage(&result);
         if (r < 0)
                 generation_result_fail_locally(&result, GENERATION_REFUSED, r);
         else {
@@ -189,6 +215,29 @@ static void on_drawn(void *task, int r) {
                         result.images[i].file = TAKE_PTR(generation->images[i]);
         }
         finish(generation, &result);
+}
+
+static int begin_step(SandboxGeneration *generation);
+
+static void on_drawn(void *task, int r) {
+        SandboxGeneration *generation = task;
+        PartialImage partial;
+
+        generation->drawing = false;
+        if (atomic_load(&generation->cancelled)) {
+                (void) sandbox_generation_free(generation);
+                return;
+        }
+        if (r < 0 || generation->step == generation->n_partials) {
+                finish_drawn(generation, r);
+                return;
+        }
+
+        partial = (PartialImage) { .index = generation->step++, .file = TAKE_PTR(generation->images[0]) };
+        generation_tell_partial(&generation->generation, &partial);
+        r = begin_step(generation);
+        if (r < 0)
+                finish_drawn(generation, r);
 }
 
 static int start_drawing(SandboxGeneration *generation) {
@@ -226,6 +275,18 @@ static int on_delay_over(_unused_ sd_event_source *source, _unused_ uint64_t use
         return 0;
 }
 
+static int begin_step(SandboxGeneration *generation) {
+        usec_t delay = generation->generation.provider->sandbox_delay / (generation->n_partials + 1);
+        bool too_large = generation->width > SANDBOX_EDGE_MAX || generation->height > SANDBOX_EDGE_MAX;
+
+        if (delay == 0 && !too_large)
+                return start_drawing(generation);
+
+        generation->timer = sd_event_source_disable_unref(generation->timer);
+        return sd_event_add_time_relative(generation->generation.provider->context.event, &generation->timer,
+                                          CLOCK_MONOTONIC, delay, 1, on_delay_over, generation);
+}
+
 /* One seed an image, from what was asked for. */
 static int choose_seeds(SandboxGeneration *generation, const GenerationRequest *request) {
         for (unsigned i = 0; i < generation->n_images; i++) {
@@ -248,13 +309,14 @@ static int choose_seeds(SandboxGeneration *generation, const GenerationRequest *
 static int sandbox_generate(Provider *provider, const GenerationRequest *request, GenerationDone done, void *userdata,
                             Generation **ret) {
         _cleanup_(sandbox_generation_freep) SandboxGeneration *generation = NULL;
-        bool too_large;
         int r;
 
         generation = calloc(1, sizeof(*generation));
         if (!generation)
                 return -ENOMEM;
-        generation->generation = (Generation) { provider, done, userdata };
+        generation->generation = (Generation) { provider, done, userdata, request->partial };
+        generation->stream = request->stream;
+        generation->n_partials = request->stream ? request->partial_images : 0;
         generation->n_images = request->n;
         generation->width = request->width ?: SANDBOX_EDGE_DEFAULT;
         generation->height = request->height ?: SANDBOX_EDGE_DEFAULT;
@@ -262,12 +324,7 @@ static int sandbox_generate(Provider *provider, const GenerationRequest *request
         if (r < 0)
                 return r;
 
-        too_large = generation->width > SANDBOX_EDGE_MAX || generation->height > SANDBOX_EDGE_MAX;
-        if (provider->sandbox_delay > 0 || too_large)
-                r = sd_event_add_time_relative(provider->context.event, &generation->timer, CLOCK_MONOTONIC,
-                                               provider->sandbox_delay, 1, on_delay_over, generation);
-        else
-                r = start_drawing(generation);
+        r = begin_step(generation);
         if (r < 0)
                 return r;
 

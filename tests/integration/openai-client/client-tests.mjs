@@ -176,6 +176,57 @@ export function testUsage(session) {
   });
 }
 
+// Partial images in their order, then the image, as the client's own types have them.
+async function checkStream(session, { prompt, size, partials }) {
+  const stream = await session.generate({ prompt, size, stream: true, partial_images: partials });
+  const indexes = [];
+  let completed = null;
+  for await (const event of stream) {
+    assert.equal(completed, null, 'the image comes last');
+    assert.equal(event.size, size);
+    assert.equal(event.output_format, 'png');
+    assert.ok(Math.abs(event.created_at - Date.now() / 1000) < CLOCK_SLACK_SECONDS);
+    for (const name of ['quality', 'background']) assert.equal(typeof event[name], 'string', name);
+    const bytes = Buffer.from(event.b64_json, 'base64');
+    if (event.type === 'image_generation.completed') {
+      completed = event;
+      session.accept(prompt, bytes, size);
+    } else {
+      assert.equal(event.type, 'image_generation.partial_image');
+      const { width, height } = readPng(bytes);
+      assert.equal(`${width}x${height}`, size);
+      indexes.push(event.partial_image_index);
+    }
+  }
+  assert.deepEqual(indexes, [...Array(partials).keys()]);
+  assert.equal(typeof completed.usage.total_tokens, 'number');
+}
+
+export function testStreams(session) {
+  for (const size of session.sizes)
+    for (const partials of [0, 1, 3])
+      test(`${session.model}: a stream of ${size} with ${partials} partial images`, () =>
+        checkStream(session, { prompt: newPrompt('a lighthouse at dawn'), size, partials }));
+}
+
+export function testSpoiltStreams(session) {
+  const [size] = session.sizes;
+  for (const act of ['pause=50', 'drips=20000/1', 'stream=data_only', 'stream=crlf'])
+    test(`a stream survives ${act}`, () =>
+      checkStream(session, { prompt: newPrompt(`a lighthouse [fake:${act}]`), size, partials: 2 }));
+
+  for (const act of ['stream=error', 'stream=no_image', 'stream=garbage', 'image=not_image', 'image=wrong_size'])
+    test(`a stream with ${act} throws`, async () => {
+      const prompt = newPrompt(`a lighthouse [fake:${act}]`);
+      const stream = await session.generate({ prompt, size, stream: true, partial_images: 1 });
+      const types = [];
+      await assert.rejects(async () => {
+        for await (const { type } of stream) types.push(type);
+      }, OpenAI.APIError);
+      assert.deepEqual(types, ['image_generation.partial_image']);
+    });
+}
+
 // What the provider answers with a status of its own, and the error the client must throw for it.
 const STATUS_ERRORS = [
   ['status=400', OpenAI.BadRequestError, [400]],

@@ -12,6 +12,7 @@ import {
   testGenerations,
   testModels,
   testStatusErrors,
+  testStreams,
   testUsage,
 } from './client-tests.mjs';
 
@@ -26,6 +27,7 @@ testEmptyBill(session);
 testModels(session);
 testGenerations(session, [null]);
 testUsage(session);
+testStreams(session);
 testStatusErrors(session, { throughGateway: false });
 testBill(session);
 test('the fake ends', () => fake.close());

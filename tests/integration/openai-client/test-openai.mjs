@@ -14,7 +14,9 @@ import {
   testModels,
   testOddReplies,
   testOldModels,
+  testSpoiltStreams,
   testStatusErrors,
+  testStreams,
   testUsage,
 } from './client-tests.mjs';
 
@@ -25,6 +27,8 @@ testModels(session);
 testGenerations(session, [null, 'b64_json', 'url']);
 testOldModels(session);
 testUsage(session);
+testStreams(session);
+testSpoiltStreams(session);
 testJobs(session);
 testFailedJob(session);
 testOddReplies(session);

@@ -2,12 +2,13 @@
 // The client against the gateway and its sandbox provider.
 
 import { run } from '../../fakes/tap.mjs';
-import { Session, settings, testGenerations, testJobs, testKeys, testModels } from './client-tests.mjs';
+import { Session, settings, testGenerations, testJobs, testKeys, testModels, testStreams } from './client-tests.mjs';
 
 const session = new Session(settings({ model: 'sandbox', sizes: '1024x1024,64x64,256x512' }));
 
 testModels(session);
 testGenerations(session, ['b64_json', 'url']);
+testStreams(session);
 testJobs(session);
 testKeys(session);
 await run();

@@ -102,9 +102,10 @@ field('n is a fraction', { n: 1.5 }, 'n', 'invalid_type');
 field('n is a string', { n: '1' }, 'n', 'invalid_type');
 field('n is a boolean', { n: true }, 'n', 'invalid_type');
 field('user is too long', { user: 'x'.repeat(FIELD_BYTES_MAX + 1) }, 'user', 'string_above_max_length');
-field('stream is true', { stream: true }, 'stream', 'unsupported_value');
+field('a stream of several images', { stream: true, n: 2 }, 'n', 'unsupported_value');
 field('stream is a string', { stream: 'false' }, 'stream', 'invalid_type');
-field('partial images', { partial_images: 2 }, 'partial_images', 'unsupported_value');
+field('partial images without a stream', { partial_images: 2 }, 'partial_images', 'invalid_value');
+field('too many partial images', { stream: true, partial_images: 4 }, 'partial_images', 'invalid_value');
 field('an unknown field', { promt: 'x' }, 'promt', 'unknown_parameter');
 
 // What the line and the head of a request can have wrong.
