@@ -23,10 +23,12 @@ void amounts_add(TextTable *table, const JsonValue *amounts) {
 
 const char *period_format(int64_t period, char buffer[static PERIOD_TEXT_MAX]) {
         int64_t month = period > 999999 ? period / 100 : period;
-        int length = snprintf(buffer, PERIOD_TEXT_MAX, "%04lld-%02lld", (long long) (month / 100), (long long) (month % 100));
+        int length = snprintf(buffer, PERIOD_TEXT_MAX, "%04lld-%02lld", (long long) (month / 100),
+                              (long long) (month % 100));
 
         if (period > 999999)
-                (void) snprintf(buffer + length, PERIOD_TEXT_MAX - (size_t) length, "-%02lld", (long long) (period % 100));
+                (void) snprintf(buffer + length, PERIOD_TEXT_MAX - (size_t) length, "-%02lld",
+                                (long long) (period % 100));
         return buffer;
 }
 

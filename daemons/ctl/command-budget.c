@@ -18,7 +18,8 @@ static int print_budgets(const JsonValue *budgets) {
         cJSON_ArrayForEach(budget, budgets) {
                 const JsonValue *used = json_get_object(budget, "used");
                 micros_t limit = json_get_integer(budget, "limit_micros", 0);
-                micros_t committed = json_get_integer(used, "spent_micros", 0) + json_get_integer(used, "reserved_micros", 0) +
+                micros_t committed = json_get_integer(used, "spent_micros", 0) +
+                                     json_get_integer(used, "reserved_micros", 0) +
                                      json_get_integer(used, "unknown_micros", 0);
 
                 text_table_add(table, json_get_string(budget, "period"), 0);
@@ -40,8 +41,8 @@ static void print_pause(const JsonValue *pause) {
         int64_t until = json_get_integer(pause, "until_day", 0);
         char stamp[TIME_STAMP_MAX], day[PERIOD_TEXT_MAX];
 
-        printf("\nSpending is paused since %s: %s.\n", time_format_stamp((usec_t) json_get_integer(pause, "since", 0), stamp),
-               reason ?: "");
+        printf("\nSpending is paused since %s: %s.\n",
+               time_format_stamp((usec_t) json_get_integer(pause, "since", 0), stamp), reason ?: "");
         if (until > 0)
                 printf("It goes on when %s is over, or with: atelierctl budget resume\n", period_format(until, day));
         else
@@ -72,8 +73,8 @@ static int budget_show(Ctl *ctl, int argc, char *argv[]) {
 static int budget_pause(Ctl *ctl, int argc, char *argv[]) {
         static const CommandForm form = {
                 .form = "budget pause [REASON]",
-                .help = "Nothing that costs money is accepted until `budget resume`; what was accepted goes on. It lasts over\n"
-                        "restarts. To stop accepted jobs as well: atelierctl queue pause\n",
+                .help = "Nothing that costs money is accepted until `budget resume`; what was accepted goes on. It lasts\n"
+                        "over restarts. To stop accepted jobs as well: atelierctl queue pause\n",
                 .words_max = 1,
         };
         _cleanup_(json_freep) JsonValue *parameters = NULL;

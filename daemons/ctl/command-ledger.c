@@ -96,7 +96,8 @@ static int ledger_list(Ctl *ctl, int argc, char *argv[]) {
 /* ------------------------------------------------------------------ verify */
 
 static void on_progress(const JsonValue *parameters, void *userdata) {
-        _cleanup_free_ char *text = text_format("checking: %lld entries", (long long) json_get_integer(parameters, "entries", 0));
+        int64_t entries = json_get_integer(parameters, "entries", 0);
+        _cleanup_free_ char *text = text_format("checking: %lld entries", (long long) entries);
 
         if (text)
                 progress_line_show(userdata, text);

@@ -108,7 +108,8 @@ static int print_report(const Ctl *ctl, const Report *report) {
 static int take_period(const CommandForm *form, const char *option, bool month, const char *text, int64_t *ret) {
         if (!text || period_parse(text, month, ret) >= 0)
                 return EXIT_SUCCESS;
-        return arguments_misused(form, "%s takes %s", option, month ? "a month such as 2026-11" : "a day such as 2026-11-23");
+        return arguments_misused(form, "%s takes %s", option,
+                                 month ? "a month such as 2026-11" : "a day such as 2026-11-23");
 }
 
 int ctl_usage(Ctl *ctl, int argc, char *argv[]) {

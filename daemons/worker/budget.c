@@ -68,7 +68,8 @@ bool budget_limit_crossed(const BudgetLimit *limit, const LedgerAmounts *before,
 
 int budget_limit_describe(const BudgetLimit *limit, Buffer *text) {
         char amount[MONEY_TEXT_MAX];
-        const char *period = limit->period == BUDGET_PERIOD_EVER ? "total" : budget_period_is_month(limit->period) ? "monthly" : "daily";
+        const char *period = limit->period == BUDGET_PERIOD_EVER ? "total"
+                             : budget_period_is_month(limit->period) ? "monthly" : "daily";
         int r;
 
         r = buffer_printf(text, "the %s budget", period);

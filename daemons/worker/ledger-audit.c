@@ -1,5 +1,5 @@
-/* Checking the ledger, in steps that give way: the chain of hashes entry by entry, and beside it what the running totals
- * must then be. Sums are kept by day, key and model, of which there are few; the totals are sums of those. */
+/* Checking the ledger, in steps that give way: the chain of hashes entry by entry, and beside it what the running
+ * totals must then be. Sums are kept by day, key and model, of which there are few; the totals are sums of those. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,7 +177,8 @@ static int sum_up(const LedgerAudit *audit, Map *totals) {
 }
 
 static bool amounts_equal(const LedgerAmounts *a, const LedgerAmounts *b) {
-        return a->reserved == b->reserved && a->spent == b->spent && a->unknown == b->unknown && a->images == b->images;
+        return a->reserved == b->reserved && a->spent == b->spent && a->unknown == b->unknown &&
+               a->images == b->images;
 }
 
 static int compare_scope(Store *store, BudgetScope scope, Map *wanted, char **reason) {
@@ -195,8 +196,9 @@ static int compare_scope(Store *store, BudgetScope scope, Map *wanted, char **re
                 (void) snprintf(name, sizeof(name), "%d %d %s", scope, totals[i].period, totals[i].name);
                 sum = map_remove(wanted, name);
                 if (!sum || !amounts_equal(&sum->amounts, &totals[i].amounts))
-                        r = broken(reason, text_format("the running total of %s %s in period %d is not the sum of its entries",
-                                                       budget_scope_name(scope), totals[i].name, totals[i].period));
+                        r = broken(reason, text_format("the running total of %s %s in period %d is not the sum of its "
+                                                       "entries", budget_scope_name(scope), totals[i].name,
+                                                       totals[i].period));
                 (void) sum_free(sum);
         }
         ledger_totals_free(totals, count);
@@ -216,9 +218,10 @@ static int compare_jobs(Store *store, char **reason) {
                 r = store_step_integer(store, statement, &reserved);
         if (r != 0)
                 return r;
-        return reserved == all.reserved ? 0 : broken(reason, text_format("unfinished jobs hold %lld micro-dollars, but %lld "
-                                                                         "are reserved", (long long) reserved,
-                                                                         (long long) all.reserved));
+        if (reserved == all.reserved)
+                return 0;
+        return broken(reason, text_format("unfinished jobs hold %lld micro-dollars, but %lld are reserved",
+                                          (long long) reserved, (long long) all.reserved));
 }
 
 static int compare_totals(LedgerAudit *audit, Store *store, char **reason) {

@@ -222,7 +222,8 @@ static int on_report(VarlinkCall *call, const JsonValue *parameters, void *userd
 
 /* ------------------------------------------------------------------ entries */
 
-static int reply_entries(VarlinkCall *call, const LedgerEntry *entries, size_t count, size_t limit, const char *previous) {
+static int reply_entries(VarlinkCall *call, const LedgerEntry *entries, size_t count, size_t limit,
+                         const char *previous) {
         _cleanup_(json_freep) JsonValue *reply = json_new_object();
         JsonValue *array = json_new_array();
         int r;

@@ -9,12 +9,13 @@
  *     unknown   - ceiling           + ceiling    the request was sent and its answer is lost: it may have been charged
  *     adjust               + amount + amount     carried over when a restored state takes the place of another
  *
- * What a job costs counts on the day on which it was accepted, until its end: so a budget that held then holds for good.
- * What costs nothing has no entry.
+ * What a job costs counts on the day on which it was accepted, until its end: so a budget that held then holds for
+ * good. What costs nothing has no entry.
  *
- * The hash of an entry is the SHA-256 of its JSON text (ledger_entry_to_json() without `hash`, compact, members in that
- * order), which ends with the hash of the entry before; the first has 64 zeros there. So no entry can be changed, left
- * out or put in between without all that follow being changed as well; with `jq -c` and `sha256sum` anybody can check it. */
+ * The hash of an entry is the SHA-256 of its JSON text (ledger_entry_to_json() without `hash`, compact, members in
+ * that order), which ends with the hash of the entry before; the first has 64 zeros there. So no entry can be changed,
+ * left out or put in between without all that follow being changed as well; with `jq -c` and `sha256sum` anybody can
+ * check it. */
 #pragma once
 
 #include "base/hash.h"

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "adoption.h"
+#include "alert-reporter.h"
 #include "client-keys.h"
 #include "dispatcher.h"
 #include "health.h"
@@ -437,7 +438,9 @@ int manager_new(Manager **ret, Service *service) {
         r = build(manager);
         if (r < 0)
                 return r;
-        r = spending_new(&manager->spending, manager);
+        r = alert_reporter_new(&manager->alerts, manager);
+        if (r >= 0)
+                r = spending_new(&manager->spending, manager);
         if (r >= 0)
                 r = watchers_new(&manager->watchers, manager->images);
         if (r >= 0)
@@ -478,6 +481,7 @@ Manager *manager_free(Manager *manager) {
         manager->client_keys = client_keys_free(manager->client_keys);
         manager->watchers = watchers_free(manager->watchers);
         manager->spending = spending_free(manager->spending);
+        manager->alerts = alert_reporter_free(manager->alerts);
         (void) price_book_free(manager->prices);
         manager->providers = provider_table_unref(manager->providers);
         manager->http = http_client_free(manager->http);

@@ -18,6 +18,7 @@ typedef struct Dispatcher Dispatcher;
 typedef struct Queue Queue;
 typedef struct Health Health;
 typedef struct Spending Spending;
+typedef struct AlertReporter AlertReporter;
 typedef struct Snapshot Snapshot;
 typedef struct Adoption Adoption;
 typedef struct ClientKeys ClientKeys;
@@ -34,6 +35,7 @@ typedef struct Manager {
         CommitGroup *group;
         KeepGroup *keeps;
         Spending *spending;
+        AlertReporter *alerts;
         Watchers *watchers;
         Dispatcher *dispatcher;
         Queue *queue;

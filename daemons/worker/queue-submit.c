@@ -98,8 +98,9 @@ static int answer(Submission *submission, VarlinkCall *call, int result) {
                 return refuse_over_budget(submission, call);
         if (!call)
                 return 0;
-        return result == 0 ? watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials)
-                           : queue_reply_result(call, request->id, result);
+        if (result != 0)
+                return queue_reply_result(call, request->id, result);
+        return watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials);
 }
 
 static void on_submitted(Write *write, int result) {
@@ -219,7 +220,8 @@ static int price_submission(Queue *queue, VarlinkCall *call, const Translation *
         int r;
 
         request_to_generation(translation->request, translation->model, &generation);
-        r = job_price_ceiling(queue->manager->prices, translation->model, &generation, time_now_realtime(), ret, &reason);
+        r = job_price_ceiling(queue->manager->prices, translation->model, &generation, time_now_realtime(), ret,
+                              &reason);
         if (r != PRICE_MISSING)
                 return r;
         r = queue_refuse_without_price(call, &reason);
@@ -259,7 +261,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
         queue_request_init(&submission->request, queue, call, caller, job->id, apply_submission, on_submitted);
         submission->request.write.settle = settle_submission;
         if (ceiling > 0)
-                spending_budget(queue->manager->spending, job->model, job->key, job->cost_before.day, &submission->budget);
+                spending_budget(queue->manager->spending, job->model, job->key, job->cost_before.day,
+                                &submission->budget);
         submission->request.job = TAKE_PTR(job);
         submission->request.with_partials = with_partials;
         commit_group_add(queue->manager->group, &submission->request.write);

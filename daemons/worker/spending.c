@@ -1,18 +1,21 @@
-/* The problem: a request that costs money must fit into every budget that it counts against, and once the money is gone an
- * operator wants to know it, and may want all spending to stand still.
+/* The problem: a request that costs money must fit into every budget that it counts against, and once the money is
+ * gone an operator wants to know it, and may want all spending to stand still.
  *
- * The model: the store judges and books (store-ledger.h); here is only what it is to judge by. A pause is one row of the
- * database and its copy here. While it lasts each budget says so, and the store refuses every reservation: in the same
- * transaction as everything else, so that a job which was accepted before stays accepted. A pause that the daily budget
- * brought about ends with its day; one that an operator wanted ends when an operator says so. What was accepted goes on.
+ * The model: the store judges and books (store-ledger.h); here is only what it is to judge by. A pause is one row of
+ * the database and its copy here. While it lasts each budget says so, and the store refuses every reservation: in the
+ * same transaction as everything else, so that a job which was accepted before stays accepted. A pause that the daily
+ * budget brought about ends with its day; one that an operator wanted ends when an operator says so. What was accepted
+ * goes on.
  *
- * A crash between a refusal and the pause that it brings about leaves no pause; the next refusal brings it about again. */
+ * A crash between a refusal and the pause that it brings about leaves no pause; the next refusal brings it about
+ * again. */
 #include "spending.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert-reporter.h"
 #include "base/calendar.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -92,21 +95,28 @@ void spending_budget(Spending *spending, const char *model, const char *key, int
 
 /* ------------------------------------------------------------------ telling */
 
-static void tell_crossed(const BudgetLimit *limit) {
+/* The same budget of the same day, month or ever is one alert. */
+static void tell_crossed(Spending *spending, const BudgetLimit *limit) {
+        _cleanup_free_ char *key = NULL, *summary = NULL, *budget = NULL;
         _cleanup_(buffer_done) Buffer text = {};
         char amount[MONEY_TEXT_MAX];
 
-        if (budget_limit_describe(limit, &text) >= 0)
-                (void) log_record(LOG_WARNING, 0,
-                                  LOG_FIELDS({ "ATELIER_BUDGET", budget_period_name(limit->period) },
-                                             { "ATELIER_BUDGET_SCOPE", budget_scope_name(limit->scope) }),
-                                  "%s has gone, or may have, of %.*s (worker.budget_alert)",
-                                  money_format(limit->alert, amount), (int) text.size, (const char *) text.data);
+        key = text_format("budget %s %s %d", budget_scope_name(limit->scope), limit->name, limit->period);
+        budget = budget_limit_describe(limit, &text) >= 0 ? buffer_take_text(&text) : NULL;
+        if (budget)
+                summary = text_format("%s has gone, or may have, of %s (worker.budget_alert)",
+                                      money_format(limit->alert, amount), budget);
+        if (!key || !summary)
+                return;
+        (void) log_record(LOG_WARNING, 0,
+                          LOG_FIELDS({ "ATELIER_BUDGET", budget_period_name(limit->period) },
+                                     { "ATELIER_BUDGET_SCOPE", budget_scope_name(limit->scope) }), "%s", summary);
+        alert_report(spending->manager->alerts, key, "budget_alert", "warning", summary);
 }
 
 void spending_booked(Spending *spending, const BudgetVerdict *verdict) {
         for (size_t i = 0; i < verdict->n_crossed; i++)
-                tell_crossed(verdict->crossed[i]);
+                tell_crossed(spending, verdict->crossed[i]);
         service_status_changed(spending->manager->service);
 }
 
@@ -200,10 +210,16 @@ static int settle_pause(Write *write, Store *store) {
 }
 
 static void tell_pause(const PauseWrite *pause) {
+        _cleanup_free_ char *key = text_format("budget pause %d", pause->pause.until_day);
+
         if (pause->pause.since == 0)
                 log_notice("spending goes on");
         else
                 log_warning("spending is paused: %s", pause->pause.reason);
+        if (pause->by_budget && key)
+                alert_report(pause->spending->manager->alerts, key, "budget_exceeded", "critical",
+                             "spending is paused until tomorrow: a request went past the daily budget; to go on: "
+                             "atelierctl budget resume");
 }
 
 static void on_pause_written(Write *write, int result) {
@@ -274,7 +290,8 @@ static int describe_pause(const BudgetPause *pause, Buffer *text) {
         char stamp[TIME_STAMP_MAX];
         int r;
 
-        r = buffer_printf(text, "Spending is paused since %s: %s.", time_format_stamp(pause->since, stamp), pause->reason);
+        r = buffer_printf(text, "Spending is paused since %s: %s.", time_format_stamp(pause->since, stamp),
+                          pause->reason);
         if (r >= 0 && pause->until_day > 0)
                 r = buffer_printf(text, " It goes on at %s.",
                                   time_format_stamp(calendar_day_end(time_now_realtime()), stamp));
@@ -284,9 +301,10 @@ static int describe_pause(const BudgetPause *pause, Buffer *text) {
 static int describe_exceeded(const BudgetVerdict *verdict, micros_t amount, Buffer *text) {
         const BudgetLimit *limit = verdict->exceeded;
         char cost[MONEY_TEXT_MAX], committed[MONEY_TEXT_MAX], stamp[TIME_STAMP_MAX];
-        usec_t now = time_now_realtime();
+        usec_t now = time_now_realtime(), end;
         int r;
 
+        end = budget_period_is_month(limit->period) ? calendar_month_end(now) : calendar_day_end(now);
         r = buffer_printf(text, "The request may cost up to %s and does not fit into ", money_format(amount, cost));
         if (r >= 0)
                 r = budget_limit_describe(limit, text);
@@ -294,9 +312,7 @@ static int describe_exceeded(const BudgetVerdict *verdict, micros_t amount, Buff
                 r = buffer_printf(text, ", of which %s are spent or reserved.",
                                   money_format(ledger_committed(&verdict->amounts), committed));
         if (r >= 0 && limit->period != BUDGET_PERIOD_EVER)
-                r = buffer_printf(text, " It starts again at %s.",
-                                  time_format_stamp(budget_period_is_month(limit->period) ? calendar_month_end(now)
-                                                                                          : calendar_day_end(now), stamp));
+                r = buffer_printf(text, " It starts again at %s.", time_format_stamp(end, stamp));
         return r;
 }
 

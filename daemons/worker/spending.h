@@ -21,15 +21,16 @@ void spending_budget(Spending *spending, const char *model, const char *key, int
 /* Entries with that verdict are durable: alerts that were crossed are told. */
 void spending_booked(Spending *spending, const BudgetVerdict *verdict);
 
-/* Why a job that may cost `amount` was refused (STORE_OVER_BUDGET), in words for its client. One that met the end of the
- * daily budget may pause all spending (worker.budget_pause). NULL when memory is short. */
+/* Why a job that may cost `amount` was refused (STORE_OVER_BUDGET), in words for its client. One that met the end of
+ * the daily budget may pause all spending (worker.budget_pause). NULL when memory is short. */
 char *spending_refused(Spending *spending, const BudgetVerdict *verdict, micros_t amount);
 
 /* The pause in force; since 0: none. Its strings are the spending's. */
 const BudgetPause *spending_pause(Spending *spending);
 
 /* Pauses until resumed, or ends a pause; `done` is told once it is durable. */
-int spending_set_pause(Spending *spending, const char *reason, void (*done)(int result, void *userdata), void *userdata);
+int spending_set_pause(Spending *spending, const char *reason, void (*done)(int result, void *userdata),
+                       void *userdata);
 int spending_resume(Spending *spending, void (*done)(int result, void *userdata), void *userdata);
 
 /* Sets the gauges of cost and budgets as they are now. */

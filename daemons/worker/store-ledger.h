@@ -20,11 +20,12 @@ typedef struct LedgerTotal {
 int store_ledger_total(Store *store, BudgetScope scope, int period, const char *name, LedgerAmounts *ret);
 
 /* The totals of one scope over the periods from … to …, in the order of periods and names, at most `limit`. */
-int store_ledger_totals(Store *store, BudgetScope scope, int from, int to, size_t limit, LedgerTotal **ret, size_t *ret_count);
+int store_ledger_totals(Store *store, BudgetScope scope, int from, int to, size_t limit, LedgerTotal **ret,
+                        size_t *ret_count);
 void ledger_totals_free(LedgerTotal *totals, size_t count);
 
-/* Entries behind number `after`, oldest first, at most `limit`; each with its hash. *ret_previous is the hash before the
- * first of them. STORE_NOT_FOUND: there is no entry `after`. */
+/* Entries behind number `after`, oldest first, at most `limit`; each with its hash. *ret_previous is the hash before
+ * the first of them. STORE_NOT_FOUND: there is no entry `after`. */
 int store_ledger_list(Store *store, int64_t after, size_t limit, LedgerEntry **ret, size_t *ret_count,
                       char ret_previous[static SHA256_TEXT_MAX]);
 void ledger_entries_free(LedgerEntry *entries, size_t count);
@@ -35,8 +36,8 @@ int store_ledger_hash(Store *store, int64_t number, char ret[static SHA256_TEXT_
 /* 0 when the ledger is empty. */
 int store_ledger_last(Store *store, int64_t *ret_number, char ret_hash[static SHA256_TEXT_MAX]);
 
-/* Spending stands still: nothing that costs money is accepted. `until_day` 0: until it is resumed, otherwise through that
- * day. Durable. */
+/* Spending stands still: nothing that costs money is accepted. `until_day` 0: until it is resumed, otherwise through
+ * that day. Durable. */
 typedef struct BudgetPause {
         usec_t since;               /* 0: there is no pause */
         int until_day;
@@ -64,9 +65,9 @@ DEFINE_CLEANUP(LedgerAudit *, ledger_audit_free);
 int ledger_audit_step(LedgerAudit *audit, Store *store, char **reason);
 int64_t ledger_audit_entries(const LedgerAudit *audit);   /* looked at so far */
 
-/* What `former` has booked as spent or possibly charged beyond what `store` has, by day, key and model, behind their last
- * common entry: booked here as adjustments, so that a restored state never forgets spending. Makes a transaction of its own.
- * *ret: how much it was. LEDGER_FORMER_UNREADABLE: nothing was carried over. */
+/* What `former` has booked as spent or possibly charged beyond what `store` has, by day, key and model, behind their
+ * last common entry: booked here as adjustments, so that a restored state never forgets spending. Makes a transaction
+ * of its own. *ret: how much it was. LEDGER_FORMER_UNREADABLE: nothing was carried over. */
 enum {
         LEDGER_FORMER_UNREADABLE = 1,
 };

@@ -85,7 +85,14 @@ int store_column_text(sqlite3_stmt *statement, int column, char **ret);
 /* Steps a statement that yields at most one integer, and resets it. STORE_NOT_FOUND without a row. */
 int store_step_integer(Store *store, sqlite3_stmt *statement, int64_t *ret);
 
-/* Appends the entry: its number, time and hash are set, all totals follow. Of a reservation the budget's limits are asked:
- * STORE_OVER_BUDGET, and nothing is appended. `budget` and `verdict` may be NULL. -ERANGE: a total would leave
+/* The ledger's side of a job that is submitted (with what cost_before reserves), taken back from the queue, or whose
+ * attempt ends; job->cost is what it has then. Each begins with cost_before: what is written may have to be written
+ * again. As store_ledger_append(). */
+int store_book_submission(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
+int store_book_withdrawal(Store *store, Job *job);
+int store_book_end(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
+
+/* Appends the entry: its number, time and hash are set, all totals follow. Of a reservation the budget's limits are
+ * asked: STORE_OVER_BUDGET, and nothing is appended. `budget` and `verdict` may be NULL. -ERANGE: a total would leave
  * ±MICROS_MAX. */
 int store_ledger_append(Store *store, LedgerEntry *entry, const Budget *budget, BudgetVerdict *verdict);

@@ -37,8 +37,8 @@ int store_group_commit(Store *store);
 void store_group_rollback(Store *store);
 bool store_group_open(const Store *store);
 
-/* Stores a queued job and sets job->sequence; what it has reserved is booked. STORE_EXISTS, STORE_OVER_BUDGET. `budget` and
- * `verdict` may be NULL, here and below: there is no limit. */
+/* Stores a queued job and sets job->sequence; what it has reserved is booked. STORE_EXISTS, STORE_OVER_BUDGET.
+ * `budget` and `verdict` may be NULL, here and below: there is no limit. */
 int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
 
 /* queued → in_progress, leased to `lease`, with a new attempt, which is the last of *ret. STORE_WRONG_STATE. */
@@ -46,10 +46,10 @@ int store_start_attempt(Store *store, const char *id, const char *provider, cons
                         Job **ret);
 
 /* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again, and not
- * before job->not_before. Images, usage, reply and failure are taken from `job`, the attempt's facts and its cost from its
- * last attempt. The ledger follows: settled, released, or unknown. An attempt that may have been charged and is made again
- * reserves once more; where no budget has room for that, the job fails instead. STORE_WRONG_STATE: that attempt is not
- * under way. */
+ * before job->not_before. Images, usage, reply and failure are taken from `job`, the attempt's facts and its cost from
+ * its last attempt. The ledger follows: settled, released, or unknown. An attempt that may have been charged and is
+ * made again reserves once more; where no budget has room for that, the job fails instead. STORE_WRONG_STATE: that
+ * attempt is not under way. */
 int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
 
 /* queued → cancelled or failed (job->failure); what it had reserved is released. */
@@ -75,8 +75,8 @@ typedef struct WaitingJob {
 int store_next_waiting_model(Store *store, const char *after, char **ret);
 
 /* Of the model's waiting jobs that may start at `now` (realtime) the one behind `after`, or the first (NULL): retries
- * in the order of their times, then what was never tried in order of acceptance. STORE_NOT_FOUND. Costs the logarithm of
- * what waits, as do the two below. */
+ * in the order of their times, then what was never tried in order of acceptance. STORE_NOT_FOUND. Costs the logarithm
+ * of what waits, as do the two below. */
 int store_next_waiting(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret);
 
 /* When the first retry is due that is not due at `now`. STORE_NOT_FOUND. */

@@ -14,8 +14,8 @@ static bool get_count(const JsonValue *object, const char *name, uint64_t *ret) 
 }
 
 /* The two kinds that a sum is made of; all of it is `fallback` where nothing tells them apart. */
-static bool split(const JsonValue *usage, const char *sum_name, const char *details_name, TokenKind text, TokenKind image,
-                  TokenKind fallback, TokenUsage *ret) {
+static bool split(const JsonValue *usage, const char *sum_name, const char *details_name, TokenKind text,
+                  TokenKind image, TokenKind fallback, TokenUsage *ret) {
         const JsonValue *details = json_get_object(usage, details_name);
         uint64_t sum;
 
@@ -34,8 +34,8 @@ int token_usage_parse(const JsonValue *usage, TokenUsage *ret) {
         TokenUsage parsed = {};
 
         if (!usage ||
-            !split(usage, "input_tokens", "input_tokens_details", TOKEN_TEXT_INPUT, TOKEN_IMAGE_INPUT, TOKEN_TEXT_INPUT,
-                   &parsed) ||
+            !split(usage, "input_tokens", "input_tokens_details", TOKEN_TEXT_INPUT, TOKEN_IMAGE_INPUT,
+                   TOKEN_TEXT_INPUT, &parsed) ||
             !split(usage, "output_tokens", "output_tokens_details", TOKEN_TEXT_OUTPUT, TOKEN_IMAGE_OUTPUT,
                    TOKEN_IMAGE_OUTPUT, &parsed))
                 return USAGE_UNCLEAR;

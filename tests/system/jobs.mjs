@@ -13,6 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const ANSWER_TIMEOUT_MS = 60000;
 const PAUSE_MS = 20;
 const PAGE = 100;
+// The client key that is shown, where the variable TOKEN holds one.
+const KEY = process.env.TOKEN ? { authorization: `Bearer ${process.env.TOKEN}` } : {};
 const agent = new Agent({ keepAlive: true });
 
 function call(method, path, body, headers = {}) {
@@ -25,7 +27,7 @@ function call(method, path, body, headers = {}) {
       host: '127.0.0.1',
       port: 8080,
       timeout: ANSWER_TIMEOUT_MS,
-      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers },
+      headers: { ...KEY, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers },
     };
     const sent = request(options, answer => {
       let got = '';

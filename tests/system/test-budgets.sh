@@ -76,6 +76,26 @@ test_a_models_budgets_are_met_exactly() {
     done
 }
 
+test_a_keys_budgets_are_met_exactly() {
+    local period round
+    configure "$PRETEND"
+    for period in daily monthly; do
+        for ((round = 1; round <= ROUNDS; round++)); do
+            forget_everything
+            TOKEN=$(atelierctl keys create spender --$period-budget=1)
+            export TOKEN
+            jobs ask $REQUESTS $REQUESTS >"$SCRATCH/statuses"
+            assert_eq '25 200 975 429' "$(sort "$SCRATCH/statuses" | uniq -c | xargs)" "$period, round $round"
+        done
+    done
+    request --header "Authorization: Bearer $TOKEN" "$ATELIER/v1/usage"
+    assert_eq '1000000 key month 1000000' \
+        "$(answer '[body.total.spent_micros, body.budgets[0].scope, body.budgets[0].period, body.budgets[0].used.spent_micros].join(" ")')"
+    unset TOKEN
+    assert_eq 'key_budget' "$(ctl usage --by=key && out | awk 'NR == 2 && $3 == "$1.00" { print "key_budget" }')"
+    assert_sound
+}
+
 test_a_refusal_says_why_and_until_when() {
     configure "$PRETEND worker = { daily_budget = \"\$0.05\"; budget_pause = false; };"
     ask
@@ -152,6 +172,9 @@ test_the_alert_is_told_once() {
     configure "$PRETEND worker = { daily_budget = \"\$0.1\"; budget_alert = \"40%\"; };"
     ask
     ask ', "n": 1'
+    ctl --json alerts list
+    assert_eq 'budget_alert warning $0.04 has gone, or may have, of the daily budget of $0.10 (worker.budget_alert)' \
+        "$(json 'it.map(a => [a.name, a.severity, a.summary].join(" ")).join()')"
     assert_eq 1 "$(journal --unit=atelier-worker | grep -c '\$0.04 has gone, or may have, of the daily budget of \$0.10')"
 }
 

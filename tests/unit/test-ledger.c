@@ -1,5 +1,5 @@
-/* The ledger: every amount on every running total, budgets that fit exactly and not by one micro-dollar more, and a check
- * that finds whatever was changed. */
+/* The ledger: every amount on every running total, budgets that fit exactly and not by one micro-dollar more, and a
+ * check that finds whatever was changed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
