@@ -14,6 +14,8 @@
 #define SUBMIT_DEADLINE_USEC (60 * USEC_PER_SEC) /* longer than a watchdog takes to restart a worker that hangs */
 #define PREFER "Prefer"
 #define PREFERENCE_ASYNC "respond-async"
+#define IDEMPOTENCY_KEY "Idempotency-Key"
+#define IDEMPOTENCY_KEY_BYTES_MAX 255
 
 /* Whether the list in the field names the preference; its parameters are of no matter. */
 static bool prefers_async(const char *field) {
@@ -41,6 +43,8 @@ static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *
                         return r < 0 ? r : -EBADMSG;
         }
         r = json_add(parameters, "request", image_request);
+        if (r >= 0)
+                r = json_add_string(parameters, "idempotency_key", http_request_header(request, IDEMPOTENCY_KEY));
         return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
 }
 
@@ -174,12 +178,31 @@ static const ExchangeKind *choose_kind(HttpRequest *request, const JsonValue *im
         return json_get_bool(image_request, "stream", false) ? &submit_and_stream : &submit_and_wait;
 }
 
+/* It is optional; one that can't be kept is refused rather than ignored, since its client relies on it. */
+static bool idempotency_key_fits(const HttpRequest *request, ApiError *error) {
+        const char *key = http_request_header(request, IDEMPOTENCY_KEY);
+        bool printable = true;
+
+        for (const char *c = key; c && *c; c++)
+                printable &= *c >= ' ' && *c <= '~';
+        if (!key || (*key && printable && strlen(key) <= IDEMPOTENCY_KEY_BYTES_MAX))
+                return true;
+        api_error_set(error, MHD_HTTP_BAD_REQUEST, ERROR_TYPE_REQUEST, "invalid_idempotency_key", NULL,
+                      IDEMPOTENCY_KEY " is wrong; expected 1 to %d printable characters of ASCII.",
+                      IDEMPOTENCY_KEY_BYTES_MAX);
+        return false;
+}
+
 void route_create_generation(ApiManager *manager, HttpRequest *request) {
         const Buffer *body = http_request_body(request);
         JsonValue *image_request = NULL;
         ApiError error;
         int r;
 
+        if (!idempotency_key_fits(request, &error)) {
+                http_request_answer_error(request, &error);
+                return;
+        }
         r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
         if (r == IMAGE_REQUEST_INVALID)
                 http_request_answer_error(request, &error);

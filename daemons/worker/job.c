@@ -108,6 +108,7 @@ Job *job_free(Job *job) {
         free(job->response_format);
         free(job->request);
         free(job->asked);
+        free(job->idempotency.key);
         free(job);
         return NULL;
 }

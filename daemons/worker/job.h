@@ -1,6 +1,7 @@
 /* A job: one request for images, from its acceptance to its end. */
 #pragma once
 
+#include "base/hash.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/macro.h"
@@ -71,6 +72,14 @@ typedef struct JobImage {
         char *revised_prompt;
 } JobImage;
 
+#define IDEMPOTENCY_KEY_BYTES_MAX 255
+
+/* By what a submission is told from another one of the same client. */
+typedef struct Idempotency {
+        char *key;                     /* as the client chose it; NULL: it chose none */
+        char request[SHA256_TEXT_MAX]; /* hash of what it asks for */
+} Idempotency;
+
 /* A job's side of the ledger. */
 typedef struct JobCost {
         micros_t reserved;           /* waits to be settled */
@@ -93,6 +102,7 @@ typedef struct Job {
         usec_t created_at, started_at, ended_at;
         usec_t not_before;           /* realtime: a queued job that is to be tried again; 0: any other */
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
+        Idempotency idempotency;     /* of a submission; not read again */
         JobCost cost, cost_before;   /* as it becomes by what is being written, and as it was read */
         Failure failure;
         JobImage *images;

@@ -26,7 +26,7 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
         if (failure)
                 return queue_refuse(call, failure);
         return queue_submit(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
-                            json_get_object(parameters, "request"),
+                            json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
                             json_get_bool(parameters, "with_partial_images", false));
 }
 
@@ -38,7 +38,7 @@ static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userda
         failure = caller_judge(manager, parameters, CALLER_ASKS, &caller);
         if (failure)
                 return queue_refuse(call, failure);
-        return queue_quote(manager->queue, call, json_get_object(parameters, "request"));
+        return queue_quote(manager->queue, call, &caller, json_get_object(parameters, "request"));
 }
 
 static int on_watch(VarlinkCall *call, const JsonValue *parameters, void *userdata) {

@@ -1,6 +1,7 @@
 #include "queue-private.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/statvfs.h>
 
 #include "base/calendar.h"
@@ -41,7 +42,8 @@ static int apply_submission(Write *write, Store *store) {
         submission->verdict = (BudgetVerdict) {};
         r = store_submit(store, request->job, &submission->budget, &submission->verdict);
         if (r == STORE_EXISTS) {
-                /* Submitted again by an api whose worker went away: it is the same job. */
+                /* Submitted again by an api whose worker went away, or by its client: it is the same job. */
+                (void) strcpy(request->id, request->job->id);
                 return queue_request_get_job(request, store);
         }
         if (r == 0) {
@@ -98,6 +100,10 @@ static int answer(Submission *submission, VarlinkCall *call, int result) {
                 return refuse_over_budget(submission, call);
         if (!call)
                 return 0;
+        if (result == STORE_KEY_REUSED)
+                return queue_refuse_text(call, 409, "invalid_request_error", "idempotency_key_reused",
+                                         "Another request came with this Idempotency-Key before; a new request needs a "
+                                         "key of its own.");
         if (result != 0)
                 return queue_reply_result(call, request->id, result);
         return watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials);
@@ -132,6 +138,28 @@ static bool storage_is_low(Queue *queue) {
                                              queue_settings(queue)->worker.storage_free_min;
         }
         return queue->storage_low;
+}
+
+/* The hash is over what the client asks for, before an alias is translated. */
+static int set_idempotency(Job *job, const char *key, const JsonValue *request) {
+        _cleanup_free_ char *text = NULL;
+
+        if (!key)
+                return 0;
+        text = json_format(request);
+        job->idempotency.key = strdup(key);
+        if (!text || !job->idempotency.key)
+                return -ENOMEM;
+        return sha256_text(text, strlen(text), job->idempotency.request);
+}
+
+static bool idempotency_key_valid(const char *key) {
+        size_t length = strlen(key);
+
+        for (const char *c = key; *c; c++)
+                if (*c < ' ' || *c > '~')
+                        return false;
+        return length >= 1 && length <= IDEMPOTENCY_KEY_BYTES_MAX;
 }
 
 /* `model` is what the request names; an alias ends here. */
@@ -229,7 +257,7 @@ static int price_submission(Queue *queue, VarlinkCall *call, const Translation *
 }
 
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
-                 const JsonValue *request, bool with_partials) {
+                 const char *idempotency_key, const JsonValue *request, bool with_partials) {
         _cleanup_(translation_done) Translation translation = {};
         _cleanup_(job_freep) Job *job = NULL;
         Submission *submission;
@@ -239,6 +267,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
 
         if (!id_valid(request_id))
                 return varlink_call_invalid_parameter(call, "request_id");
+        if (idempotency_key && !idempotency_key_valid(idempotency_key))
+                return varlink_call_invalid_parameter(call, "idempotency_key");
         /* What this process accepted now nobody would start: the caller asks again and reaches the next one. */
         if (service_stopping(queue->manager->service)) {
                 varlink_call_abandon(call);
@@ -253,6 +283,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
                 return MIN(r, 0);
 
         r = new_job(&job, caller, request_id, request, model, &translation, ceiling);
+        if (r >= 0)
+                r = set_idempotency(job, idempotency_key, request);
         if (r < 0)
                 return r;
         submission = calloc(1, sizeof(*submission));

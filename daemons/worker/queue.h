@@ -9,8 +9,8 @@ DEFINE_CLEANUP(Queue *, queue_free);
 
 /* Each answers the call, now or when it is durable. A job that the caller may not see is not found. */
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
-                 const JsonValue *request, bool with_partials);
-int queue_quote(Queue *queue, VarlinkCall *call, const JsonValue *request);
+                 const char *idempotency_key, const JsonValue *request, bool with_partials);
+int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request);
 int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials);
 int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
 int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after,

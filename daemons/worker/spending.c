@@ -93,6 +93,31 @@ void spending_budget(Spending *spending, const char *model, const char *key, int
         ret->paused = spending_pause(spending)->since > 0;
 }
 
+int spending_left(Spending *spending, const char *model, const char *key, micros_t *ret, bool *ret_paused) {
+        Store *store = commit_group_store(spending->manager->group);
+        Budget budget;
+
+        if (!store)
+                return -EIO;
+        spending_budget(spending, model, key, calendar_day(time_now_realtime()), &budget);
+        *ret = MICROS_INFINITY;
+        *ret_paused = budget.paused;
+        for (size_t i = 0; i < budget.n; i++) {
+                const BudgetLimit *limit = &budget.limits[i];
+                LedgerAmounts used;
+                micros_t left;
+                int r;
+
+                r = store_ledger_total(store, limit->scope, limit->period, limit->name, &used);
+                if (r < 0)
+                        return r;
+                left = limit->limit - ledger_committed(&used);
+                left = MAX(left, INT64_C(0));
+                *ret = MIN(*ret, left);
+        }
+        return 0;
+}
+
 /* ------------------------------------------------------------------ telling */
 
 /* The same budget of the same day, month or ever is one alert. */

@@ -18,6 +18,10 @@ int spending_reload(Spending *spending);
 /* Of a job with that model, and key (NULL: none), that counts on that day. */
 void spending_budget(Spending *spending, const char *model, const char *key, int day, Budget *ret);
 
+/* What the tightest budget of a job that came now has left, MICROS_INFINITY where nothing limits it; and whether all
+ * spending is paused. -EIO while there is no store. */
+int spending_left(Spending *spending, const char *model, const char *key, micros_t *ret, bool *ret_paused);
+
 /* Entries with that verdict are durable: alerts that were crossed are told. */
 void spending_booked(Spending *spending, const BudgetVerdict *verdict);
 

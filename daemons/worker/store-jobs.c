@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "store-private.h"
@@ -68,12 +69,69 @@ static int insert_job(Store *store, Job *job) {
         return 0;
 }
 
-static int do_submit(Store *store, void *userdata) {
-        BudgetedJob *submission = userdata;
+/* The job that this client's key stands for already. STORE_NOT_FOUND, STORE_KEY_REUSED. */
+static int find_idempotent(Store *store, const Job *job, char ret_id[static JOB_ID_MAX]) {
+        sqlite3_stmt *statement;
+        int result, r;
+
+        r = store_prepare(store, STATEMENT_FIND_IDEMPOTENT, &statement);
+        if (r < 0)
+                return r;
+        store_bind_text(statement, 1, job->key ?: "");
+        store_bind_text(statement, 2, job->idempotency.key);
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW) {
+                (void) snprintf(ret_id, JOB_ID_MAX, "%s", sqlite3_column_text(statement, 0));
+                r = text_equal((const char *) sqlite3_column_text(statement, 1), job->idempotency.request)
+                            ? 0 : STORE_KEY_REUSED;
+        } else
+                r = result == SQLITE_DONE ? STORE_NOT_FOUND : store_error(store, result);
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        return r;
+}
+
+static int add_idempotent(Store *store, const Job *job) {
+        sqlite3_stmt *statement;
         int r;
 
-        r = insert_job(store, submission->job);
-        return r != 0 ? r : store_book_submission(store, submission->job, submission->budget, submission->verdict);
+        r = store_prepare(store, STATEMENT_ADD_IDEMPOTENT, &statement);
+        if (r < 0)
+                return r;
+        store_bind_text(statement, 1, job->key ?: "");
+        store_bind_text(statement, 2, job->idempotency.key);
+        store_bind_text(statement, 3, job->idempotency.request);
+        (void) sqlite3_bind_int64(statement, 4, job->sequence);
+        return store_step(store, statement);
+}
+
+/* 0: it is a new one. */
+static int check_idempotent(Store *store, Job *job) {
+        char id[JOB_ID_MAX];
+        int r;
+
+        if (!job->idempotency.key)
+                return 0;
+        r = find_idempotent(store, job, id);
+        if (r == STORE_NOT_FOUND)
+                return 0;
+        if (r != 0)
+                return r;
+        (void) strcpy(job->id, id);
+        return STORE_EXISTS;
+}
+
+static int do_submit(Store *store, void *userdata) {
+        BudgetedJob *submission = userdata;
+        Job *job = submission->job;
+        int r;
+
+        r = check_idempotent(store, job);
+        if (r == 0)
+                r = insert_job(store, job);
+        if (r == 0)
+                r = store_book_submission(store, job, submission->budget, submission->verdict);
+        return r != 0 || !job->idempotency.key ? r : add_idempotent(store, job);
 }
 
 int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict) {

@@ -57,6 +57,8 @@ typedef enum Statement {
         STATEMENT_GET_KEY,
         STATEMENT_LIST_KEYS,
         STATEMENT_HAS_KEYS,
+        STATEMENT_FIND_IDEMPOTENT,
+        STATEMENT_ADD_IDEMPOTENT,
         _STATEMENTS,
 } Statement;
 

@@ -114,6 +114,16 @@ const char *const store_migrations[] = {
         "CREATE INDEX job_waiting ON job (model, not_before, sequence) WHERE status = 0 AND held = 0;"
         "CREATE INDEX job_retry ON job (not_before) WHERE status = 0 AND held = 0 AND not_before <> 0;"
         "CREATE INDEX job_begun ON job (started_at) WHERE status = 0 AND held = 0 AND not_before <> 0;",
+
+        /* 5 → 6: Idempotency-Key. As long as the job is there, the same key of the same client is that job. */
+        "CREATE TABLE idempotency ("
+        "  scope TEXT NOT NULL,"           /* id of the client's key; empty: none was shown */
+        "  name TEXT NOT NULL,"
+        "  body TEXT NOT NULL,"            /* SHA-256 of the request */
+        "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  PRIMARY KEY (scope, name)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX idempotency_job ON idempotency (job);",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

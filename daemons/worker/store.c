@@ -107,6 +107,10 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT (SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 0 AND held = 0) + "
                 "(SELECT coalesce(sum(reserved), 0) FROM job WHERE held = 1) + "
                 "(SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 1 AND held = 0)",
+        [STATEMENT_FIND_IDEMPOTENT] =
+                "SELECT job.id, idempotency.body FROM idempotency JOIN job ON job.sequence = idempotency.job "
+                "WHERE scope = ?1 AND name = ?2",
+        [STATEMENT_ADD_IDEMPOTENT] = "INSERT INTO idempotency (scope, name, body, job) VALUES (?1, ?2, ?3, ?4)",
         [STATEMENT_BUDGET_GET_PAUSE] = "SELECT since, until_day, reason FROM budget_pause",
         [STATEMENT_BUDGET_SET_PAUSE] =
                 "INSERT OR REPLACE INTO budget_pause (id, since, until_day, reason) VALUES (1, ?1, ?2, ?3)",

@@ -23,6 +23,7 @@ enum {
         STORE_EXISTS = 1,      /* submit: a job of that id is there already */
         STORE_NOT_FOUND,
         STORE_WRONG_STATE,     /* the job is not in the state that the operation needs */
+        STORE_KEY_REUSED,      /* submit: another request came with this idempotency key */
         STORE_OVER_BUDGET,     /* submit: *verdict says which limit the job would exceed */
 };
 
@@ -37,7 +38,8 @@ int store_group_commit(Store *store);
 void store_group_rollback(Store *store);
 bool store_group_open(const Store *store);
 
-/* Stores a queued job and sets job->sequence; what it has reserved is booked. STORE_EXISTS, STORE_OVER_BUDGET.
+/* Stores a queued job and sets job->sequence; what it has reserved is booked. STORE_EXISTS: there is such a job
+ * already, of this id, or of the same idempotency key, whose id job->id then is. STORE_KEY_REUSED, STORE_OVER_BUDGET.
  * `budget` and `verdict` may be NULL, here and below: there is no limit. */
 int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
 

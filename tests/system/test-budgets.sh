@@ -96,6 +96,24 @@ test_a_keys_budgets_are_met_exactly() {
     assert_sound
 }
 
+quote() {
+    request --json '{"model": "sandbox", "prompt": "one", "size": "64x64"}' "$ATELIER/v1/images/quote"
+    assert_eq 200 "$STATUS" "$(cat "$SCRATCH/body")"
+    answer '[body.cost_micros, body.fits, body.left_micros].join(" ")'
+}
+
+test_a_quote_tells_what_the_budgets_say() {
+    configure "$PRETEND worker = { daily_budget = \"\$0.1\"; budget_pause = false; };"
+    assert_eq '40000 true 100000' "$(quote)"
+    ask
+    ask
+    assert_eq '40000 false 20000' "$(quote)"
+    configure "$PRETEND worker = { daily_budget = \"infinity\"; };"
+    assert_eq '40000 true ' "$(quote)"
+    ctl budget pause
+    assert_eq '40000 false ' "$(quote)"
+}
+
 test_a_refusal_says_why_and_until_when() {
     configure "$PRETEND worker = { daily_budget = \"\$0.05\"; budget_pause = false; };"
     ask

@@ -195,6 +195,57 @@ static void test_same_id_is_the_same_job(void **state) {
         assert_int_equal(waiting, 1);
 }
 
+/* Submits with that idempotency key; *ret_id is the job that it is. */
+static int submit_idempotent(Fixture *fixture, unsigned number, const char *client, const char *key, const char *request,
+                             char ret_id[static JOB_ID_MAX]) {
+        Job job = {
+                .model = (char *) "sandbox",
+                .key = (char *) client,
+                .response_format = (char *) "url",
+                .request = (char *) "{}",
+                .created_at = 1,
+                .idempotency = { .key = (char *) key },
+        };
+        int r;
+
+        (void) strcpy(job.id, id_of(number));
+        (void) strcpy(job.idempotency.request, request);
+        begin(fixture);
+        r = store_submit(fixture->store, &job, NULL, NULL);
+        commit(fixture);
+        (void) strcpy(ret_id, job.id);
+        return r;
+}
+
+static void test_idempotency_key_is_one_job(void **state) {
+        Fixture *fixture = *state;
+        char id[JOB_ID_MAX];
+
+        assert_int_equal(submit_idempotent(fixture, 1, NULL, "k", SHA_A, id), 0);
+        assert_int_equal(submit_idempotent(fixture, 2, NULL, "k", SHA_A, id), STORE_EXISTS);
+        assert_string_equal(id, id_of(1));
+        assert_int_equal(status_of(fixture, 2), JOB_STATUS_INVALID);
+        assert_int_equal(submit_idempotent(fixture, 2, NULL, "k", SHA_B, id), STORE_KEY_REUSED);
+        assert_int_equal(submit_idempotent(fixture, 2, "client", "k", SHA_B, id), 0);
+        assert_int_equal(submit_idempotent(fixture, 3, NULL, "l", SHA_A, id), 0);
+}
+
+static void test_idempotency_key_goes_with_its_job(void **state) {
+        Fixture *fixture = *state;
+        char id[JOB_ID_MAX];
+        Job *job;
+
+        assert_int_equal(submit_idempotent(fixture, 1, NULL, "k", SHA_A, id), 0);
+        job = get(fixture, 1);
+        job->status = JOB_CANCELLED;
+        begin(fixture);
+        assert_int_equal(store_end_queued(fixture->store, job), 0);
+        assert_int_equal(store_delete(fixture->store, id_of(1)), 0);
+        commit(fixture);
+        job_free(job);
+        assert_int_equal(submit_idempotent(fixture, 2, NULL, "k", SHA_B, id), 0);
+}
+
 static void test_rolled_back_group_leaves_nothing(void **state) {
         Fixture *fixture = *state;
 
@@ -982,6 +1033,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(submitted_job_is_read_as_it_was),
                 TEST(same_id_is_the_same_job),
+                TEST(idempotency_key_is_one_job),
+                TEST(idempotency_key_goes_with_its_job),
                 TEST(rolled_back_group_leaves_nothing),
                 TEST(waiting_jobs_come_in_order_of_acceptance),
                 TEST(models_are_told_once_however_many_wait),
