@@ -41,9 +41,11 @@ assert_sound() {
 
 # exhaust ROUNDS CONFIGURATION: 25 of 1,000 that come at once are paid, so many times.
 exhaust() {
-    local round
+    local round rounds=$1
+    # What sanitizers look for shows in the first round or never.
+    ! is_sanitized || rounds=1
     configure "$PRETEND $2"
-    for ((round = 1; round <= $1; round++)); do
+    for ((round = 1; round <= rounds; round++)); do
         forget_everything
         jobs ask $REQUESTS $REQUESTS >"$SCRATCH/statuses"
         assert_eq '25 200 975 429' "$(sort "$SCRATCH/statuses" | uniq -c | xargs)" "round $round"
