@@ -254,12 +254,8 @@ int price_book_settle(const PriceBook *book, const PricedRequest *request, const
         const PriceEntry *entry = find_entry(book, request, now);
         Fine sum = 0;
 
-        if (!entry || !usage || !all_priced(entry, usage)) {
-                PricedRequest images = *request;
-
-                images.prompt_bytes = images.partial_images = 0;
-                return price_book_quote(book, &images, now, ret, reason);
-        }
+        if (!entry || !usage || !all_priced(entry, usage))
+                return price_book_quote(book, request, now, ret, reason);
         for (size_t i = 0; i < N_TOKEN_KINDS; i++)
                 sum += token_line(usage->tokens[i], entry->tokens[i]);
         return round_up(sum, ret);

@@ -9,6 +9,7 @@ REQUESTS=1000
 ROUNDS=2
 KILL_PAUSE=0.2
 KILLS=20
+MIXED=300
 
 # A picture of 64x64 costs $0.04, and nothing else has a price.
 PRETEND='prices = ( { name = "pretend"; provider = "sandbox"; model = "sandbox"; per_image = [ "64x64 * $0.04" ]; } );'
@@ -238,6 +239,22 @@ test_what_is_booked_is_what_the_provider_charges() {
         "$(request "$ATELIER/metrics" && sed -n 's/^genai_api_cost_total_dollars{model="gpt-image-2"} //p' "$SCRATCH/body")"
 }
 
+
+nothing_is_reserved() {
+    [[ $(usage body.total.reserved_micros) == 0 ]]
+}
+
+test_the_ledger_is_the_bill_over_mixed_requests() {
+    start_provider 'worker = { daily_budget = "infinity"; retry_min = "10ms"; retry_max = "20ms"; breaker_failures = 1000;
+                               concurrency = 16; };'
+    node "$CHECKOUT/tests/system/clients/mixed-requests.mjs" $MIXED 16 7
+    wait_until 60 nothing_is_reserved
+    fake /_bill >"$SCRATCH/bill"
+    echo "$(billed) requests, $(charged) micro-dollars"
+    assert_eq "$(charged) 0" "$(usage 'body.total.spent_micros + " " + body.total.unknown_micros')"
+    (($(charged) > 0)) || fail 'nothing was charged'
+    assert_sound
+}
 
 test_a_restore_does_not_forget_what_was_spent() {
     configure "$PRETEND worker = { daily_budget = \"\$0.1\"; };"
