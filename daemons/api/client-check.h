@@ -17,7 +17,7 @@ typedef enum ClientOrigin {
 } ClientOrigin;
 
 #define CLIENT_GROUP_NONE ((gid_t) -1)
-#define CLIENT_DAEMONS_MAX 4
+#define CLIENT_DAEMONS_MAX 5
 
 /* Who is a member: root, and whoever is in `group` but the users of daemons, who are there to open sockets and not to
  * spend. */

@@ -180,7 +180,9 @@ static unsigned connections_max(const ApiManager *manager) {
 }
 
 static ClientRules client_rules(void) {
-        static const char *const daemons[] = { "atelier-api", "atelier-worker", "atelier-scheduler", "atelier-alerter" };
+        static const char *const daemons[] = {
+                "atelier-api", "atelier-worker", "atelier-scheduler", "atelier-alerter", "atelier-alert",
+        };
         const struct group *group = getgrnam(GROUP_MEMBERS);
         ClientRules rules = { .group = group ? group->gr_gid : CLIENT_GROUP_NONE };
 

@@ -122,6 +122,23 @@ static void finish(Adoption *adoption, int result) {
 
 /* ------------------------------------------------------------------ the exchange */
 
+/* An operator who has stopped spending does not start it by a restore. */
+static int carry_over_pause(Store *next, Store *current) {
+        BudgetPause pause;
+        int r;
+
+        r = store_get_budget_pause(current, &pause);
+        if (r < 0 || pause.since == 0)
+                return 0;
+        r = store_group_begin(next);
+        if (r >= 0)
+                r = store_set_budget_pause(next, &pause);
+        if (r >= 0)
+                r = store_group_commit(next);
+        budget_pause_done(&pause);
+        return r;
+}
+
 /* Nothing is spent while jobs are parked: what is carried over now is all of it. A state in use whose ledger can't be read
  * is no reason to refuse the one that is to replace it. */
 static int carry_over_spending(Manager *manager) {
@@ -141,6 +158,8 @@ static int carry_over_spending(Manager *manager) {
         else if (carried > 0)
                 log_notice("the restored ledger takes over %s that were spent, or may have been, since the backup",
                            money_format(carried, amount));
+        if (r >= 0 && current)
+                r = carry_over_pause(next, current);
         return MIN(r, 0);
 }
 

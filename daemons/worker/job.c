@@ -21,7 +21,7 @@ static const char *const outcome_names[_ATTEMPT_OUTCOMES] = {
 };
 
 const char *job_status_name(JobStatus status) {
-        return status_names[status];
+        return (unsigned) status < _JOB_STATUSES ? status_names[status] : NULL;
 }
 
 JobStatus job_status_from_name(const char *name) {
@@ -32,7 +32,7 @@ JobStatus job_status_from_name(const char *name) {
 }
 
 const char *attempt_outcome_name(AttemptOutcome outcome) {
-        return outcome_names[outcome];
+        return (unsigned) outcome < _ATTEMPT_OUTCOMES ? outcome_names[outcome] : NULL;
 }
 
 void failure_done(Failure *failure) {

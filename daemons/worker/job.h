@@ -24,7 +24,7 @@ typedef enum JobStatus {
         JOB_STATUS_INVALID = -1,
 } JobStatus;
 
-const char *job_status_name(JobStatus status);
+const char *job_status_name(JobStatus status);   /* NULL: there is no such status; so with outcomes */
 JobStatus job_status_from_name(const char *name);
 
 static inline bool job_status_ended(JobStatus status) {

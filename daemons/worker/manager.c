@@ -33,7 +33,7 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Ledger.*", ACCESS_ADMIN },
         { "io.atelier.Keys.*", ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
-        { "io.atelier.Store.DiscardFormer", ACCESS_SCHEDULER | ACCESS_ADMIN },
+        { "io.atelier.Store.DiscardFormer", ACCESS_ADMIN },
         { "io.atelier.Store.*", ACCESS_SCHEDULER },
         {},
 };

@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "base/text.h"
 #include "store-private.h"
 #include "store-schema.h"
 
+#define READ_BATCH 256
 #define APPLICATION_ID_OFFSET 68  /* in SQLite's header, big-endian */
 
 struct StateDatabase {
@@ -51,14 +54,70 @@ static int check(const StateDatabase *database) {
         return sound ? 0 : -EUCLEAN;
 }
 
-/* What recovery relies on: a job in progress has an attempt. */
-static int check_jobs(const StateDatabase *database) {
+/* What recovery relies on: the last attempt of a job in progress, and no other, is under way, and such a job has no
+ * image yet. */
+static int check_progress(const StateDatabase *database) {
         int64_t broken = 0;
         int r;
 
-        r = get_integer(database, "SELECT EXISTS (SELECT 1 FROM job WHERE status = 1 AND "
-                        "NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.job = job.sequence))", &broken);
+        r = get_integer(database, "SELECT EXISTS (SELECT 1 FROM job WHERE status = 1 AND ("
+                        "coalesce((SELECT outcome FROM attempt WHERE job = sequence ORDER BY number DESC LIMIT 1), 1) <> 0 "
+                        "OR EXISTS (SELECT 1 FROM image WHERE job = sequence)))", &broken);
         return r < 0 ? r : broken ? -EUCLEAN : 0;
+}
+
+/* Every job is read once as it will be read later: what fails here would fail whoever looks at it. */
+static int read_jobs(const StateDatabase *database) {
+        char after[JOB_ID_MAX] = "";
+        size_t count;
+
+        do {
+                Job **jobs;
+                int r;
+
+                r = store_list(database->store, NULL, JOB_STATUS_INVALID, *after ? after : NULL, READ_BATCH, &jobs, &count);
+                if (r < 0)
+                        return r == -ENOMEM || r == -EIO ? r : -EUCLEAN;
+                if (count > 0)
+                        (void) strcpy(after, jobs[count - 1]->id);
+                for (size_t i = 0; i < count; i++)
+                        (void) job_free(jobs[i]);
+                free(jobs);
+        } while (count > 0);
+        return 0;
+}
+
+/* The layout as text. */
+static char *describe_layout(Store *store) {
+        _cleanup_(buffer_done) Buffer text = {};
+        sqlite3_stmt *statement;
+        int result, r = 0;
+
+        if (sqlite3_prepare_v2(store->database, "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema "
+                               "ORDER BY type, name", -1, &statement, NULL) != SQLITE_OK)
+                return NULL;
+        while (r >= 0 && (result = sqlite3_step(statement)) == SQLITE_ROW)
+                r = buffer_printf(&text, "%s %s %s %s\n", sqlite3_column_text(statement, 0),
+                                  sqlite3_column_text(statement, 1), sqlite3_column_text(statement, 2),
+                                  sqlite3_column_text(statement, 3));
+        (void) sqlite3_finalize(statement);
+        return r < 0 || result != SQLITE_DONE ? NULL : buffer_take_text(&text);
+}
+
+/* Table for table and index for index that of a new one, and nothing beside: no trigger, no column that may be NULL. */
+static int check_layout(const StateDatabase *database) {
+        _cleanup_(store_freep) Store *reference = NULL;
+        _cleanup_free_ char *found = NULL, *wanted = NULL;
+        int r;
+
+        r = store_open(&reference, ":memory:");
+        if (r < 0)
+                return r;
+        found = describe_layout(database->store);
+        wanted = describe_layout(reference);
+        if (!found || !wanted)
+                return -ENOMEM;
+        return text_equal(found, wanted) ? 0 : -EUCLEAN;
 }
 
 static int count(StateDatabase *database) {
@@ -115,7 +174,11 @@ int state_database_open(StateDatabase **ret, const char *path, bool thorough) {
         if (r >= 0 && thorough)
                 r = check(database);
         if (r >= 0 && thorough)
-                r = check_jobs(database);
+                r = check_layout(database);
+        if (r >= 0 && thorough)
+                r = check_progress(database);
+        if (r >= 0 && thorough)
+                r = read_jobs(database);
         if (r >= 0)
                 r = hold_unfinished(database);
         if (r >= 0)

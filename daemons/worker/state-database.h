@@ -14,7 +14,7 @@ typedef struct StateTotals {
 } StateTotals;
 
 /* Opens a database of ours whatever version it has up to ours, brings its layout up to date, and holds every unfinished
- * job; afterwards it is one file without a journal. `thorough` also checks every page and index. Errors as store_open();
+ * job; afterwards it is one file without a journal. `thorough` also checks every page and index, the layout, and reads every job. Errors as store_open();
  * -EUCLEAN as well when the check finds anything. */
 int state_database_open(StateDatabase **ret, const char *path, bool thorough);
 StateDatabase *state_database_free(StateDatabase *database);

@@ -34,6 +34,8 @@ static int read_attempt(sqlite3_stmt *statement, Attempt *attempt) {
                 r = store_column_text(statement, 5, &attempt->provider_request_id);
         if (r >= 0)
                 r = store_column_text(statement, 6, &attempt->cause);
+        if (r >= 0 && (!attempt->provider || !attempt_outcome_name(attempt->outcome)))
+                r = -EUCLEAN;
         return r;
 }
 
@@ -44,6 +46,8 @@ static int read_image(sqlite3_stmt *statement, JobImage *image) {
                 return -EUCLEAN;
         (void) memcpy(image->facts.sha256, sha256, SHA256_TEXT_MAX);
         image->facts.format = image_format_from_name((const char *) sqlite3_column_text(statement, 1));
+        if (image->facts.format == IMAGE_FORMAT_INVALID)
+                return -EUCLEAN;
         image->facts.width = (unsigned) sqlite3_column_int(statement, 2);
         image->facts.height = (unsigned) sqlite3_column_int(statement, 3);
         image->facts.size_bytes = (uint64_t) sqlite3_column_int64(statement, 4);
@@ -120,6 +124,8 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
                 r = READ_ROWS(store, STATEMENT_GET_ATTEMPTS, job, job->attempts, job->n_attempts, read_attempt);
         if (r >= 0)
                 r = READ_ROWS(store, STATEMENT_GET_IMAGES, job, job->images, job->n_images, read_image);
+        if (r >= 0 && (!job->model || !job->response_format || !job->request || !job_status_name(job->status)))
+                r = -EUCLEAN;
         if (r < 0)
                 return r;
 

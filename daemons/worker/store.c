@@ -121,7 +121,9 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_MERGE_KEY] =
                 "INSERT INTO client_key (id, name, hash, created_at, revoked_at, daily_budget, monthly_budget) "
                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
-                "ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(revoked_at, excluded.revoked_at)",
+                "ON CONFLICT (id) DO UPDATE SET name = excluded.name, hash = excluded.hash, "
+                "revoked_at = coalesce(revoked_at, excluded.revoked_at), daily_budget = excluded.daily_budget, "
+                "monthly_budget = excluded.monthly_budget",
         [STATEMENT_REVOKE_KEY] = "UPDATE client_key SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1",
         [STATEMENT_DELETE_KEY] = "DELETE FROM client_key WHERE id = ?1",
         [STATEMENT_GET_KEY] =
@@ -318,6 +320,24 @@ static int settle_wal(Store *store) {
         return store_error(store, result);
 }
 
+/* A database may come out of an archive, and with it triggers and views: nothing that stands in a file runs here, and
+ * our own statements have none. */
+static int distrust(Store *store) {
+        static const struct {
+                int option, on;
+        } settings[] = {
+                { SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
+                { SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
+                { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+                { SQLITE_DBCONFIG_DEFENSIVE, 1 },
+        };
+        int result = SQLITE_OK;
+
+        for (size_t i = 0; i < ELEMENTS(settings) && result == SQLITE_OK; i++)
+                result = sqlite3_db_config(store->database, settings[i].option, settings[i].on, NULL);
+        return store_error(store, result);
+}
+
 int store_open(Store **ret, const char *path) {
         _cleanup_(store_freep) Store *store = NULL;
         int result, version, r;
@@ -332,8 +352,10 @@ int store_open(Store **ret, const char *path) {
         if (result != SQLITE_OK)
                 return store_error(store, result);
 
+        r = distrust(store);
         /* One writer: no shared-memory file, no lock calls. */
-        r = execute(store, "PRAGMA locking_mode = EXCLUSIVE");
+        if (r >= 0)
+                r = execute(store, "PRAGMA locking_mode = EXCLUSIVE");
         if (r >= 0)
                 r = identify(store, &version);
         if (r >= 0)

@@ -268,6 +268,10 @@ test_a_restore_does_not_forget_what_was_spent() {
     ask
     assert_error 429 budget_exceeded
     assert_sound
+    ctl budget pause 'not before Monday'
+    ctl backup restore --yes
+    ctl budget show
+    assert_match 'Spending is paused .*: not before Monday' "$(out)"
     ctl ledger list
     assert_match 'adjust .* \$0\.04 .*carried over' "$(out)"
 }

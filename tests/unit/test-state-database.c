@@ -372,6 +372,57 @@ static void test_damage_is_found_by_the_thorough_check_alone(void **state) {
         assert_int_equal(state_database_open(&database, fixture->path, true), -EUCLEAN);
 }
 
+/* Whoever made the archive may have written anything: it must not run here, nor bring the worker down later. */
+static void test_what_no_store_has_written_is_refused(void **state) {
+        static const char *const changes[] = {
+                "CREATE TRIGGER t AFTER UPDATE OF held ON job BEGIN UPDATE job SET held = 0; END",
+                "CREATE TRIGGER t AFTER INSERT ON job BEGIN UPDATE job SET key = 'thief'; END",
+                "CREATE VIEW v AS SELECT 1",
+                "CREATE TABLE other (a)",
+                "CREATE INDEX other ON job (model)",
+                "DROP INDEX job_held",
+                "UPDATE job SET status = 90000000 WHERE sequence = 4",
+                "UPDATE job SET status = 1 WHERE sequence = 4",
+                "UPDATE job SET status = 1 WHERE sequence = 1",
+                "UPDATE attempt SET outcome = 90000000 WHERE job = 4",
+                "UPDATE attempt SET outcome = 2 WHERE job = 3",
+                "INSERT INTO image (job, number, sha256, format, width, height, size_bytes) VALUES (3, 0, '" SHA_A "', "
+                "'png', 1, 1, 1)",
+                "UPDATE image SET format = 'exe'",
+                "UPDATE job SET usage = '[' WHERE sequence = 4",
+                "UPDATE job SET failure = '{' WHERE sequence = 4",
+        };
+        Fixture *fixture = *state;
+        char spare[128], copy[192];
+
+        (void) snprintf(spare, sizeof(spare), "%s/spare", fixture->folder);
+        (void) snprintf(copy, sizeof(copy), "VACUUM INTO '%s'", spare);
+        for (size_t i = 0; i < ELEMENTS(changes); i++) {
+                StateDatabase *database;
+
+                change(fixture, copy);
+                change(fixture, changes[i]);
+                if (state_database_open(&database, fixture->path, true) != -EUCLEAN)
+                        fail_msg("taken: %s", changes[i]);
+                assert_int_equal(rename(spare, fixture->path), 0);
+        }
+        hold(fixture, &(StateTotals) {});
+}
+
+/* Also where it is not looked at so closely: the database in use, put there by hand. */
+static void test_triggers_do_not_run(void **state) {
+        Fixture *fixture = *state;
+        _cleanup_(job_freep) Job *job = NULL;
+
+        change(fixture, "CREATE TRIGGER t AFTER INSERT ON job BEGIN UPDATE job SET key = 'thief'; END");
+        open_store(fixture);
+        assert_int_equal(store_group_begin(fixture->store), 0);
+        submit(fixture, 7);
+        assert_int_equal(store_group_commit(fixture->store), 0);
+        job = get(fixture, 7);
+        assert_null(job->key);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -390,6 +441,8 @@ int main(void) {
                 TEST(what_was_held_is_one_file_of_its_own),
                 TEST(newer_version_is_told_from_what_is_not_ours),
                 TEST(damage_is_found_by_the_thorough_check_alone),
+                TEST(what_no_store_has_written_is_refused),
+                TEST(triggers_do_not_run),
         };
 
         return cmocka_run_group_tests_name("state-database", tests, NULL, NULL);
