@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "conf/conf.h"
+#include "url-mask.h"
 
 #define ANSWER_BYTES_MAX (64 * 1024)
 #define WORDS_BYTES_MAX 160              /* of the answer that are shown */
@@ -13,6 +15,7 @@ struct Attempt {
         HttpTransfer *transfer;
         AttemptDone done;
         void *userdata;
+        char *url;               /* which the answer may quote */
         AttemptResult result;
         char words[WORDS_BYTES_MAX + 1];
         size_t words_size;
@@ -59,7 +62,16 @@ static void explain(Attempt *attempt, const HttpResult *result) {
                 (void) snprintf(error, size, "HTTP %ld: %s", result->status, attempt->words);
         else
                 (void) snprintf(error, size, "HTTP %ld", result->status);
+        url_mask(error, attempt->url);
 }
+
+static Attempt *attempt_free(Attempt *attempt) {
+        if (attempt)
+                (void) secret_free(attempt->url);
+        free(attempt);
+        return NULL;
+}
+DEFINE_CLEANUP(Attempt *, attempt_free);
 
 static void on_done(_unused_ HttpTransfer *transfer, const HttpResult *result, void *userdata) {
         Attempt *attempt = userdata;
@@ -68,7 +80,7 @@ static void on_done(_unused_ HttpTransfer *transfer, const HttpResult *result, v
         attempt->result.outcome = judge(result);
         explain(attempt, result);
         attempt->done(&attempt->result, attempt->userdata);
-        free(attempt);
+        (void) attempt_free(attempt);
 }
 
 static char *idempotency_header(const Receiver *receiver, const Notice *notice) {
@@ -79,7 +91,7 @@ static char *idempotency_header(const Receiver *receiver, const Notice *notice) 
 int attempt_start(Attempt **ret, HttpClient *http, const Receiver *receiver, const Notice *notice, AttemptDone done,
                   void *userdata) {
         static const HttpHandlers handlers = { .header = on_header, .body = on_body, .done = on_done };
-        _cleanup_free_ Attempt *attempt = calloc(1, sizeof(*attempt));
+        _cleanup_(attempt_freep) Attempt *attempt = calloc(1, sizeof(*attempt));
         _cleanup_free_ char *idempotency = idempotency_header(receiver, notice);
         _cleanup_(buffer_done) Buffer body = {};
         const char *headers[] = {
@@ -97,7 +109,7 @@ int attempt_start(Attempt **ret, HttpClient *http, const Receiver *receiver, con
         };
         int r;
 
-        if (!attempt || !idempotency)
+        if (!attempt || !idempotency || !(attempt->url = strdup(receiver->url)))
                 return -ENOMEM;
         r = receiver->notifier->format(notice, &body);
         if (r < 0)
