@@ -3,19 +3,19 @@
 #include <errno.h>
 #include <malloc.h>
 
+#include "alert-reporter.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "adoption.h"
-#include "alert-reporter.h"
-#include "client-keys.h"
-#include "dispatcher.h"
+#include "dispatch/dispatcher.h"
 #include "health.h"
+#include "keys/client-keys.h"
 #include "methods.h"
-#include "queue.h"
-#include "snapshot.h"
-#include "spending.h"
-#include "store-schema.h"
+#include "money/spending.h"
+#include "queue/queue.h"
+#include "state/adoption.h"
+#include "state/snapshot.h"
+#include "store/store-schema.h"
 
 #define STATE_DIRECTORY_DEFAULT "/var/lib/atelier"
 #define DATABASE_NAME "atelier.db"

@@ -1,18 +1,18 @@
 /* The worker's one state struct: what its parts share. */
 #pragma once
 
-#include "commit-group.h"
-#include "gates.h"
-#include "image-store.h"
+#include "dispatch/gates.h"
+#include "images/image-store.h"
+#include "images/keep-group.h"
 #include "io/http-client.h"
 #include "io/metrics.h"
 #include "io/service.h"
 #include "io/thread-pool.h"
-#include "keep-group.h"
-#include "price-book.h"
-#include "provider-table.h"
-#include "state-folder.h"
-#include "watchers.h"
+#include "money/price-book.h"
+#include "providers/provider-table.h"
+#include "queue/watchers.h"
+#include "state/state-folder.h"
+#include "store/commit-group.h"
 
 typedef struct Dispatcher Dispatcher;
 typedef struct Queue Queue;

@@ -3,17 +3,17 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "adoption.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "caller.h"
-#include "client-keys.h"
-#include "dispatcher.h"
+#include "dispatch/dispatcher.h"
 #include "health.h"
 #include "interfaces/interfaces.h"
-#include "ledger-methods.h"
-#include "queue.h"
-#include "snapshot.h"
+#include "keys/caller.h"
+#include "keys/client-keys.h"
+#include "money/ledger-methods.h"
+#include "queue/queue.h"
+#include "state/adoption.h"
+#include "state/snapshot.h"
 
 /* ------------------------------------------------------------------ io.atelier.Queue */
 

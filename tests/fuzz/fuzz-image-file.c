@@ -2,7 +2,7 @@
  * passes has a format and edges within their limits. */
 #include <string.h>
 
-#include "image-file.h"
+#include "images/image-file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "provider.h"
-#include "reply-sink.h"
+#include "providers/provider.h"
+#include "providers/reply-sink.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

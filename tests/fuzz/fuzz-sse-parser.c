@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
-#include "sse-parser.h"
+#include "providers/sse-parser.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

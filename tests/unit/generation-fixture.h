@@ -9,7 +9,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-#include "provider.h"
+#include "providers/provider.h"
 
 #define FIXTURE_TIMEOUT (20 * USEC_PER_SEC)
 

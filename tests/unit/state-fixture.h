@@ -7,11 +7,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-#include "adoption.h"
 #include "base/fd.h"
 #include "base/hash.h"
 #include "io/varlink.h"
-#include "snapshot.h"
+#include "state/adoption.h"
+#include "state/snapshot.h"
 
 #define TAKEN_MAX 4096
 

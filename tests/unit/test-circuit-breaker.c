@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/macro.h"
-#include "circuit-breaker.h"
+#include "dispatch/circuit-breaker.h"
 
 #define WELL CIRCUIT_EVIDENCE_WELL
 #define FAILING CIRCUIT_EVIDENCE_FAILING

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client-key.h"
+#include "keys/client-key.h"
 
 /* As sha256sum has it, so that the form cannot change unseen: printf %s atl_..._... | sha256sum | head -c 8 */
 #define ID "0123456789abcdef"

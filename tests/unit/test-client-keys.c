@@ -1,7 +1,7 @@
 /* Keys of clients, on a whole worker: who must show one, who is refused, and who sees what. */
 #include "state-fixture.h"
 
-#include "client-keys.h"
+#include "keys/client-keys.h"
 
 #define CREATE "io.atelier.Keys.Create"
 #define LIST "io.atelier.Keys.List"

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/time.h"
-#include "commit-group.h"
 #include "fault-vfs.h"
+#include "store/commit-group.h"
 
 #define TURN_USEC (5 * USEC_PER_SEC)  /* a turn that lasts so long never comes */
 

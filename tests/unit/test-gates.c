@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "conf-folder.h"
-#include "gates.h"
+#include "dispatch/gates.h"
 
 #define NOW (1000 * USEC_PER_SEC)
 

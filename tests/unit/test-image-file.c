@@ -10,7 +10,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "image-file.h"
+#include "images/image-file.h"
 #include "sample-images.h"
 
 typedef struct Sample {

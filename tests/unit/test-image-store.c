@@ -21,7 +21,7 @@
 #include <zlib.h>
 
 #include "base/fd.h"
-#include "image-store.h"
+#include "images/image-store.h"
 #include "sample-images.h"
 
 static struct {

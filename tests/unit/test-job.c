@@ -10,7 +10,7 @@
 
 #include "interfaces/interfaces.h"
 #include "io/varlink-idl.h"
-#include "job.h"
+#include "store/job.h"
 
 static Job *new_job(void) {
         Job *job = calloc(1, sizeof(*job));

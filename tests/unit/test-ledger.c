@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "store-ledger.h"
+#include "store/store-ledger.h"
 
 #define DAY 20261123
 #define MONTH 202611

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "pacing.h"
+#include "dispatch/pacing.h"
 
 #define START (1000 * USEC_PER_SEC)
 #define SEC USEC_PER_SEC

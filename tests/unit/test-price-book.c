@@ -1,8 +1,8 @@
 /* What images cost: exact sums, ceilings for what is open, and no price where none is written. */
 #include "conf-folder.h"
-#include "conf/settings.h"
 #include "conf/model-terms.h"
-#include "price-book.h"
+#include "conf/settings.h"
+#include "money/price-book.h"
 
 #define SHIPPED "etc"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "rate-window.h"
+#include "dispatch/rate-window.h"
 
 #define SEC USEC_PER_SEC
 #define NOW (1000 * SEC)

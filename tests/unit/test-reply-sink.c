@@ -14,7 +14,7 @@
 
 #include "base/base64.h"
 #include "base/text.h"
-#include "reply-sink.h"
+#include "providers/reply-sink.h"
 #include "sample-images.h"
 
 static char folder[] = "/tmp/test-reply-sink-XXXXXX";

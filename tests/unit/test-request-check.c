@@ -1,8 +1,8 @@
 /* What a model takes: each rule at its limit and one past it, and what the refusal says. */
 #include "conf-folder.h"
 
-#include "request-check.h"
-#include "request-translate.h"
+#include "queue/request-check.h"
+#include "queue/request-translate.h"
 
 /* 2026-12-01 in UTC. */
 #define NOW (INT64_C(1796083200) * USEC_PER_SEC)

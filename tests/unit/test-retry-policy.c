@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "retry-policy.h"
+#include "dispatch/retry-policy.h"
 
 #define REFUSED GENERATION_REFUSED
 #define UNSENT GENERATION_UNSENT

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sse-parser.h"
+#include "providers/sse-parser.h"
 
 /* What was told, as text: data as it came, and "<NAME>" behind each event. */
 typedef struct Told {

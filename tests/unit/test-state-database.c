@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "state-database.h"
-#include "store.h"
+#include "state/state-database.h"
+#include "store/store.h"
 
 #define LEASE "00000000000000000000000000000001"
 #define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

@@ -21,7 +21,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "conf-folder.h"
-#include "state-folder.h"
+#include "state/state-folder.h"
 
 #define CONTENT_BYTES_MAX 16
 #define STOPS_MAX 500

@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store-copy.h"
-#include "store-private.h"
-#include "store-schema.h"
+#include "store/store-copy.h"
+#include "store/store-private.h"
+#include "store/store-schema.h"
 
 #define LEASE "00000000000000000000000000000001"
 #define OTHER_LEASE "00000000000000000000000000000002"

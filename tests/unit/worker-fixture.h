@@ -18,11 +18,11 @@
 #include <systemd/sd-daemon.h>
 
 #include "conf-folder.h"
-#include "dispatcher.h"
+#include "dispatch/dispatcher.h"
 #include "fault-vfs.h"
 #include "io/varlink-client.h"
 #include "manager.h"
-#include "queue.h"
+#include "queue/queue.h"
 
 #define WORKER_PATIENCE_USEC (20 * USEC_PER_SEC)
 #define WORKER_CLIENTS_MAX 128

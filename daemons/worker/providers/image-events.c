@@ -7,7 +7,7 @@
  * Only the completed event is worth money. A partial image that is no image, or for which there is no room, is passed
  * over; so are events of a type that nobody knows. Trouble in an event that does not say what it is ends the reading:
  * it may have been the image. */
-#include "image-events.h"
+#include "providers/image-events.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,9 +15,9 @@
 #include <strings.h>
 
 #include "base/text.h"
-#include "reply-sink.h"
-#include "sse-parser.h"
-#include "upstream-error.h"
+#include "providers/reply-sink.h"
+#include "providers/sse-parser.h"
+#include "providers/upstream-error.h"
 
 #define CONTENT_TYPE "text/event-stream"
 #define END_MARK "[DONE]"  /* some send it behind the last event */

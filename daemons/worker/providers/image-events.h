@@ -2,7 +2,7 @@
  * to make it, or an error. Names (OpenAI) and data alone (OpenRouter) are both understood. */
 #pragma once
 
-#include "provider-kind.h"
+#include "providers/provider-kind.h"
 
 typedef struct ImageEvents ImageEvents;
 

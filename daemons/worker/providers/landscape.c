@@ -1,7 +1,7 @@
 /* Row by row, in one pass: a column shows the sky until its first hill begins, then the front-most hill that has
  * begun. `shown` and `until` keep that for each column, so that a pixel costs one comparison and one look-up. A row
  * has one colour for each layer, which draws fast and compresses well; only the sun's glow varies along a row. */
-#include "landscape.h"
+#include "providers/landscape.h"
 
 #include <errno.h>
 #include <string.h>

@@ -15,11 +15,11 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
-#include "image-events.h"
-#include "provider-kind.h"
-#include "reply-sink.h"
-#include "upstream-error.h"
-#include "upstream-headers.h"
+#include "providers/image-events.h"
+#include "providers/provider-kind.h"
+#include "providers/reply-sink.h"
+#include "providers/upstream-error.h"
+#include "providers/upstream-headers.h"
 
 #define CHECK_TIMEOUT (5 * USEC_PER_SEC)
 #define CHECK_BYTES_MAX (4 * 1024 * 1024)     /* of GET /models, which nobody reads */

@@ -16,8 +16,8 @@
 #include <zlib.h>
 
 #include "base/text.h"
-#include "landscape.h"
-#include "provider-kind.h"
+#include "providers/landscape.h"
+#include "providers/provider-kind.h"
 
 #define SANDBOX_EDGE_MAX 4096     /* pixels */
 #define SANDBOX_EDGE_DEFAULT 1024 /* for "auto" */

@@ -1,4 +1,4 @@
-#include "upstream-error.h"
+#include "providers/upstream-error.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "provider-kind.h"
+#include "providers/provider-kind.h"
 
 #define UPSTREAM_ERROR_BYTES_MAX (64 * 1024)  /* of a body; what is longer is not looked at */
 #define UPSTREAM_TEXT_BYTES_MAX 1024          /* of a message that is passed on */

@@ -1,4 +1,4 @@
-#include "upstream-headers.h"
+#include "providers/upstream-headers.h"
 
 #include <curl/curl.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
  * left. Pure. What can't be read counts as not said. */
 #pragma once
 
-#include "provider.h"
+#include "providers/provider.h"
 
 #define UPSTREAM_NUMBER_BYTES_MAX 32                      /* of a number or a duration */
 #define UPSTREAM_DURATION_MAX_USEC (24 * USEC_PER_HOUR)   /* what is longer counts as this */

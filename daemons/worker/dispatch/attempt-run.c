@@ -1,0 +1,435 @@
+#include "dispatch/attempt-run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "money/job-price.h"
+#include "money/spending.h"
+#include "queue/request-check.h"
+
+int attempt_failure_unknown(Failure *failure) {
+        return failure_set(failure, 502, "server_error", "provider_outcome_unknown", NULL,
+                           "The provider was asked and its answer was lost. The request may have been charged and is "
+                           "not repeated by itself.");
+}
+
+int attempt_failure_deadline(Failure *failure) {
+        return failure_set(failure, 504, "server_error", "job_deadline_exceeded", NULL,
+                           "The attempts at the provider failed, and the job's deadline (worker.job_timeout) came "
+                           "before another one. The job's attempts say why.");
+}
+
+int attempt_run_new(AttemptRun **ret, Manager *manager, ProviderSlot *slot, const char *id, const char *lease,
+                    const AttemptRunHooks *hooks, void *userdata) {
+        AttemptRun *run;
+
+        run = calloc(1, sizeof(*run));
+        if (!run)
+                return -ENOMEM;
+        run->manager = manager;
+        run->providers = provider_table_ref(slot->table);
+        run->slot = slot;
+        run->slot->running++;
+        run->lease = lease;
+        run->hooks = hooks;
+        run->userdata = userdata;
+        (void) memcpy(run->id, id, strlen(id) + 1);
+
+        *ret = run;
+        return 0;
+}
+
+AttemptRun *attempt_run_free(AttemptRun *run) {
+        if (!run)
+                return NULL;
+
+        run->freeing = true;
+        if (run->generation)
+                generation_cancel(run->generation);
+        for (unsigned i = 0; i < run->n_images; i++)
+                (void) temporary_image_free(run->images[i]);
+        run->slot->running--;
+        (void) provider_table_unref(run->providers);
+        (void) gate_unref(run->gate);
+        (void) json_free(run->request);
+        (void) job_free(run->job);
+        free(run);
+        return NULL;
+}
+
+static Attempt *current_attempt(AttemptRun *run) {
+        return &run->job->attempts[run->job->n_attempts - 1];
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static int apply_end(Write *write, Store *store) {
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+
+        run->booked = (BudgetVerdict) {};
+        return store_end_attempt(store, run->job, &run->budget, &run->booked);
+}
+
+/* After a commit that failed, the end may be there already, and the job may be even gone: that is as good. */
+static int settle_end(Write *write, Store *store) {
+        int r = apply_end(write, store);
+
+        return r < 0 ? r : WRITE_STANDS;
+}
+
+/* What a provider says may quote the prompt, which does not belong in the journal: of an answer only its status is
+ * told here, and the code that the client gets. The job has the rest. */
+static char *end_reason(AttemptRun *run) {
+        const Attempt *attempt = current_attempt(run);
+        const Failure *failure = &run->job->failure;
+
+        if (attempt->outcome == ATTEMPT_REFUSED && failure->status > 0)
+                return text_format(": %d %s", failure->status, failure->code ?: "without a code");
+        if (attempt->outcome == ATTEMPT_REFUSED)
+                return text_format(": HTTP %d", run->http_status);
+        return attempt->cause ? text_format(": %s", attempt->cause) : NULL;
+}
+
+static char *end_consequence(AttemptRun *run) {
+        usec_t delay = current_attempt(run)->retry_delay;
+
+        if (delay > 0)
+                return text_format("; it is made again in %.3f s", (double) delay / (double) USEC_PER_SEC);
+        if (run->verdict != RETRY_LATER)
+                return text_format("; it is not made again, since %s", retry_verdict_reason(run->verdict));
+        return NULL;
+}
+
+static void log_end(AttemptRun *run) {
+        const Attempt *attempt = current_attempt(run);
+        const Job *job = run->job;
+        _cleanup_free_ char *why = end_reason(run), *consequence = end_consequence(run);
+        char cost[24] = "";
+
+        if (job->cost.entry > 0)
+                (void) snprintf(cost, sizeof(cost), "%lld", (long long) attempt->cost);
+
+        (void) log_record(job->status == JOB_COMPLETED ? LOG_INFO : LOG_WARNING, 0,
+                          LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_KEY", job->key },
+                                     { "ATELIER_MODEL", job->model },
+                                     { "ATELIER_PROVIDER", attempt->provider },
+                                     { "ATELIER_PROVIDER_REQUEST", attempt->provider_request_id },
+                                     { "ATELIER_COST_MICROS", *cost ? cost : NULL }),
+                          "Job %s: attempt %lld at %s %s%s%s", job->id, (long long) attempt->number,
+                          attempt->provider, attempt_outcome_name(attempt->outcome), why ?: "", consequence ?: "");
+}
+
+static void on_end_written(Write *write, int result) {
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+
+        if (result < 0) {
+                if (run->state == ATTEMPT_RUN_SAVING)
+                        (void) log_error_errno(result, "the end of job %s can't be written; trying again", run->id);
+                run->state = ATTEMPT_RUN_UNSAVED;
+                run->hooks->unsaved(run, run->userdata);
+                return;
+        }
+
+        metrics_add(run->manager->metrics, METRIC_ATTEMPTS_TOTAL,
+                    METRIC_VALUES(current_attempt(run)->provider,
+                                  attempt_outcome_name(current_attempt(run)->outcome)), 1);
+        log_end(run);
+        spending_booked(run->manager->spending, &run->booked);
+        run->hooks->ended(run, run->userdata);
+        (void) attempt_run_free(run);
+}
+
+void attempt_run_save(AttemptRun *run) {
+        if (run->freeing)
+                return;
+        if (run->state != ATTEMPT_RUN_UNSAVED)
+                run->state = ATTEMPT_RUN_SAVING;
+        commit_group_add(run->manager->group, &run->write);
+}
+
+static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus status) {
+        Attempt *attempt = current_attempt(run);
+
+        attempt->outcome = outcome;
+        attempt->ended_at = time_now_realtime();
+        run->deadline = 0;
+        run->job->status = status;
+        run->job->ended_at = job_status_ended(status) ? attempt->ended_at : 0;
+        if (run->job->cost_before.day > 0)
+                spending_budget(run->manager->spending, run->job->model, run->job->key, run->job->cost_before.day, &run->budget);
+        run->write = (Write) { .apply = apply_end, .settle = settle_end, .done = on_end_written };
+        attempt_run_save(run);
+}
+
+/* ------------------------------------------------------------------ images */
+
+/* The provider has made the images and we can't store them: said as what it is, and not repeated by itself. */
+static void fail_storing(AttemptRun *run, int error) {
+        free(current_attempt(run)->cause);
+        current_attempt(run)->cause = text_format("the image can't be stored: %s", strerror(-error));
+        (void) failure_set(&run->job->failure, 503, "server_error", "storage_unavailable", NULL,
+                           "The image was made but can't be stored here.");
+        (void) log_record(LOG_ERR, error, LOG_FIELDS({ "ATELIER_JOB", run->id }), "job %s: its image can't be stored",
+                          run->id);
+        end_attempt(run, ATTEMPT_UNKNOWN, JOB_FAILED);
+}
+
+static int take_facts(AttemptRun *run) {
+        run->job->images = calloc(run->n_images, sizeof(run->job->images[0]));
+        if (!run->job->images)
+                return -ENOMEM;
+        run->job->n_images = run->n_images;
+        for (unsigned i = 0; i < run->n_images; i++)
+                run->job->images[i].facts = *temporary_image_facts(run->images[i]);
+        return 0;
+}
+
+/* What a model costs that came for nothing is asked as well: its price may have begun since. */
+static void price_images(AttemptRun *run) {
+        const ModelConf *model = settings_find_model(service_settings(run->manager->service), run->job->model);
+        GenerationRequest request;
+        int r;
+
+        if (model)
+                request_to_generation(run->request, model, &request);
+        r = job_price_settle(run->manager->prices, model, &request, run->job);
+        if (r < 0) {
+                current_attempt(run)->cost = run->job->cost_before.reserved;
+                (void) log_record(LOG_WARNING, r, LOG_FIELDS({ "ATELIER_JOB", run->id }),
+                                  "job %s is booked as reserved: its price can't be found", run->id);
+        }
+}
+
+static void on_kept(Keep *keep, int result) {
+        AttemptRun *run = CONTAINER_OF(keep, AttemptRun, keep);
+
+        if (run->freeing)
+                return;
+        if (result < 0) {
+                /* Images of a failed job are nobody's. */
+                for (size_t i = 0; i < run->job->n_images; i++)
+                        free(run->job->images[i].revised_prompt);
+                run->job->n_images = 0;
+                fail_storing(run, result);
+                return;
+        }
+        price_images(run);
+        end_attempt(run, ATTEMPT_COMPLETED, JOB_COMPLETED);
+}
+
+static void begin_keeping(AttemptRun *run, GenerationResult *result) {
+        int r;
+
+        for (unsigned i = 0; i < result->n_images; i++)
+                run->images[run->n_images++] = TAKE_PTR(result->images[i].file);
+        r = take_facts(run);
+        if (r < 0) {
+                fail_storing(run, r);
+                return;
+        }
+        for (unsigned i = 0; i < result->n_images; i++)
+                run->job->images[i].revised_prompt = TAKE_PTR(result->images[i].revised_prompt);
+        run->job->usage = TAKE_PTR(result->usage);
+        run->job->reply = TAKE_PTR(result->reply);
+
+        run->state = ATTEMPT_RUN_KEEPING;
+        run->keep = (Keep) { .images = run->images, .n_images = run->n_images, .done = on_kept };
+        keep_group_add(run->manager->keeps, &run->keep);
+}
+
+bool attempt_run_needs_image(const AttemptRun *run, const char *sha256, ImageFormat format) {
+        for (size_t i = 0; run->job && i < run->job->n_images; i++)
+                if (text_equal(run->job->images[i].facts.sha256, sha256) && run->job->images[i].facts.format == format)
+                        return true;
+        return false;
+}
+
+/* ------------------------------------------------------------------ the provider */
+
+static void take_failure(AttemptRun *run, GenerationResult *result) {
+        failure_done(&run->job->failure);
+        run->job->failure = (Failure) {
+                .status = result->status ?: 502,
+                .type = TAKE_PTR(result->type),
+                .code = TAKE_PTR(result->code),
+                .param = TAKE_PTR(result->param),
+                .message = TAKE_PTR(result->message),
+        };
+}
+
+/* Pauses of retries alone are counted: what a restart interrupted says nothing about the provider. */
+static unsigned count_retries(const Job *job) {
+        unsigned retries = 0;
+
+        for (size_t i = 0; i < job->n_attempts; i++)
+                if (job->attempts[i].retry_delay > 0)
+                        retries++;
+        return retries;
+}
+
+static usec_t time_left(const Job *job, usec_t timeout) {
+        usec_t now = time_now_realtime();
+
+        return job->started_at + timeout > now ? job->started_at + timeout - now : 0;
+}
+
+static RetryVerdict judge_failure(AttemptRun *run, const GenerationResult *result, usec_t *ret_delay) {
+        const WorkerSettings *settings = &service_settings(run->manager->service)->worker;
+        const RetryEnd end = {
+                .outcome = result->outcome,
+                .http_status = result->http_status,
+                .type = run->job->failure.type,
+                .code = run->job->failure.code,
+                .retry_after = result->retry_after,
+                .hint = result->hint,
+                .local = result->local,
+        };
+        RetryLimits limits = {
+                .retries_made = count_retries(run->job),
+                .attempts_max = (unsigned) settings->attempts_max,
+                .retry_unknown = run->slot->retry_unknown,
+                .delay_min = settings->retry_min,
+                .delay_max = settings->retry_max,
+                .time_left = time_left(run->job, settings->job_timeout),
+        };
+
+        (void) !getrandom(&limits.chance, sizeof(limits.chance), GRND_NONBLOCK);
+        return retry_policy(&end, &limits, ret_delay);
+}
+
+/* The job goes back into the queue for its next attempt, or fails as its last one did. */
+static void end_failed(AttemptRun *run, const GenerationResult *result) {
+        static const AttemptOutcome outcomes[] = {
+                [GENERATION_REFUSED] = ATTEMPT_REFUSED,
+                [GENERATION_UNSENT] = ATTEMPT_UNSENT,
+                [GENERATION_UNKNOWN] = ATTEMPT_UNKNOWN,
+        };
+        usec_t delay;
+
+        run->http_status = result->http_status;
+        run->verdict = judge_failure(run, result, &delay);
+        if (run->verdict == RETRY_LATER) {
+                failure_done(&run->job->failure);
+                current_attempt(run)->retry_delay = delay;
+                run->job->not_before = time_now_realtime() + delay;
+        } else if (run->verdict == RETRY_NOT_IN_TIME)
+                (void) attempt_failure_deadline(&run->job->failure);
+        end_attempt(run, outcomes[result->outcome], run->verdict == RETRY_LATER ? JOB_QUEUED : JOB_FAILED);
+}
+
+static void on_partial(PartialImage *image, void *userdata) {
+        AttemptRun *run = userdata;
+
+        if (!run->freeing)
+                watchers_show(run->manager->watchers, run->job, image);
+}
+
+static void on_generated(GenerationResult *result, void *userdata) {
+        AttemptRun *run = userdata;
+        Attempt *attempt = current_attempt(run);
+
+        run->generation = NULL;
+        if (run->freeing)
+                return;
+
+        run->hooks->answered(run, result, run->userdata);
+        attempt->provider_request_id = TAKE_PTR(result->provider_request_id);
+        attempt->cause = TAKE_PTR(result->cause);
+        if (result->outcome == GENERATION_COMPLETED) {
+                begin_keeping(run, result);
+                return;
+        }
+
+        take_failure(run, result);
+        end_failed(run, result);
+}
+
+/* What keeps a claimed job from being sent is ours: nothing was charged. */
+static void fail_unsent(AttemptRun *run, int error) {
+        current_attempt(run)->cause = text_format("not sent: %s", strerror(-error));
+        (void) failure_set(&run->job->failure, 500, "server_error", "internal_error", NULL,
+                           "The request could not be sent to the provider.");
+        end_attempt(run, ATTEMPT_UNSENT, JOB_FAILED);
+}
+
+static int send_request(AttemptRun *run) {
+        const Settings *settings = service_settings(run->manager->service);
+        const ModelConf *model = settings_find_model(settings, run->job->model);
+        GenerationRequest request;
+        int r;
+
+        if (!model)
+                return -ENOENT;
+        r = json_parse(run->job->request, strlen(run->job->request), &run->request, NULL);
+        if (r < 0)
+                return r;
+
+        request_to_generation(run->request, model, &request);
+        request.job_id = run->id;
+        request.timeout = run->slot->timeout;
+        request.partial = on_partial;
+        run->deadline = time_now_monotonic() + run->slot->timeout;
+        return provider_generate(run->slot->provider, &request, on_generated, run, &run->generation);
+}
+
+/* ------------------------------------------------------------------ the claim */
+
+static int apply_start(Write *write, Store *store) {
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+        int r;
+
+        r = store_start_attempt(store, run->id, provider_name(run->slot->provider), run->lease, time_now_realtime(),
+                                &run->job);
+        if (r == 0)
+                run->number = current_attempt(run)->number;
+        return r;
+}
+
+/* Nothing was sent: should the claim stand, the job goes back into the queue. */
+static int settle_start(Write *write, Store *store) {
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+        _cleanup_(job_freep) Job *job = NULL;
+        Attempt *attempt;
+        int r;
+
+        r = store_get(store, run->id, &job);
+        if (r != 0 || job->status != JOB_IN_PROGRESS || job->n_attempts == 0)
+                return MIN(r, 0);
+        attempt = &job->attempts[job->n_attempts - 1];
+        if (attempt->number != run->number)
+                return 0;
+
+        attempt->outcome = ATTEMPT_UNSENT;
+        attempt->ended_at = time_now_realtime();
+        attempt->cause = strdup("not sent: the store failed");
+        job->status = JOB_QUEUED;
+        return attempt->cause ? MIN(store_end_attempt(store, job, NULL, NULL), 0) : -ENOMEM;
+}
+
+static void on_start_written(Write *write, int result) {
+        AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
+        int r;
+
+        if (result != 0) {
+                run->hooks->not_started(run, result, run->userdata);
+                (void) attempt_run_free(run);
+                return;
+        }
+        /* The process ends: who would take the answer? The next start settles it. */
+        if (run->freeing)
+                return;
+
+        run->state = ATTEMPT_RUN_SENT;
+        run->hooks->started(run, run->userdata);
+        r = send_request(run);
+        if (r < 0)
+                fail_unsent(run, r);
+}
+
+void attempt_run_start(AttemptRun *run) {
+        run->write = (Write) { .apply = apply_start, .settle = settle_start, .done = on_start_written };
+        commit_group_add(run->manager->group, &run->write);
+}

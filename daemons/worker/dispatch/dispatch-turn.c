@@ -1,0 +1,197 @@
+#include "dispatch/dispatch-turn.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef struct Lane {
+        char *model;
+        ProviderSlot *slot;     /* NULL: model or provider is not configured */
+        Gate *gate;
+        WaitingJob head;        /* sequence 0: not looked up yet */
+        unsigned images;        /* of the head; 0: not looked up */
+        bool taken;             /* the head was offered: the next one is behind it */
+        bool over;
+} Lane;
+
+struct DispatchTurn {
+        Manager *manager;
+        Store *store;
+        usec_t now;             /* realtime */
+        usec_t wake;            /* monotonic */
+        Lane *lanes;
+        size_t n_lanes;
+};
+
+DispatchTurn *dispatch_turn_free(DispatchTurn *turn) {
+        if (!turn)
+                return NULL;
+        for (size_t i = 0; i < turn->n_lanes; i++)
+                free(turn->lanes[i].model);
+        free(turn->lanes);
+        free(turn);
+        return NULL;
+}
+
+static int add_lane(DispatchTurn *turn, const char *after) {
+        const ModelConf *model;
+        Lane *lanes, *lane;
+        char *name;
+        int r;
+
+        r = store_next_waiting_model(turn->store, after, &name);
+        if (r != 0)
+                return r;
+        lanes = reallocarray(turn->lanes, turn->n_lanes + 1, sizeof(*lanes));
+        if (!lanes) {
+                free(name);
+                return -ENOMEM;
+        }
+        turn->lanes = lanes;
+        model = settings_find_model(service_settings(turn->manager->service), name);
+        lane = &turn->lanes[turn->n_lanes++];
+        *lane = (Lane) { .model = name };
+        if (model) {
+                lane->slot = provider_table_find(turn->manager->providers, model->provider);
+                lane->gate = gates_find(turn->manager->gates, name);
+        }
+        return 0;
+}
+
+int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now) {
+        _cleanup_(dispatch_turn_freep) DispatchTurn *turn = NULL;
+        int r = 0;
+
+        turn = calloc(1, sizeof(*turn));
+        if (!turn)
+                return -ENOMEM;
+        turn->manager = manager;
+        turn->store = commit_group_store(manager->group);
+        turn->now = now;
+        turn->wake = USEC_INFINITY;
+
+        while (r == 0 && turn->store)
+                r = add_lane(turn, turn->n_lanes > 0 ? turn->lanes[turn->n_lanes - 1].model : "");
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(turn);
+        return 0;
+}
+
+/* A key that has gone missing comes back with the operator's next reload: until then its jobs wait. */
+static bool is_closed(DispatchTurn *turn, const Lane *lane) {
+        usec_t wait;
+
+        if (!lane->slot)
+                return false;
+        if (!provider_has_key(lane->slot->provider) || lane->slot->running >= lane->slot->concurrency)
+                return true;
+        wait = lane->gate ? gate_wait(lane->gate, time_now_monotonic()) : 0;
+        if (wait > 0)
+                turn->wake = MIN(turn->wake, wait);
+        return wait > 0;
+}
+
+static int look_up_head(DispatchTurn *turn, Lane *lane) {
+        WaitingJob after = lane->head;
+        int r;
+
+        if (lane->head.sequence > 0 && !lane->taken)
+                return 0;
+        r = store_next_waiting(turn->store, lane->model, turn->now, lane->taken ? &after : NULL, &lane->head);
+        if (r < 0)
+                return r;
+        lane->over = r == STORE_NOT_FOUND;
+        lane->taken = false;
+        lane->images = 0;
+        return 0;
+}
+
+/* A request that can't be read counts as one image: its attempt will say so. */
+static int look_up_images(DispatchTurn *turn, Lane *lane) {
+        _cleanup_(json_freep) JsonValue *request = NULL;
+        _cleanup_(job_freep) Job *job = NULL;
+        int64_t n;
+        int r;
+
+        if (lane->images > 0)
+                return 0;
+        r = store_get(turn->store, lane->head.id, &job);
+        if (r != 0)
+                return r < 0 ? r : -EUCLEAN;
+        (void) json_parse(job->request, strlen(job->request), &request, NULL);
+        n = json_get_integer(request, "n", 1);
+        lane->images = n < 1 || n > GENERATION_IMAGES_MAX ? 1 : (unsigned) n;
+        return 0;
+}
+
+enum {
+        PACED_OUT = 1,
+};
+
+/* Do the images of the lane's head fit into the provider's minute? PACED_OUT: no, and all lanes of the provider are
+ * over. */
+static int check_pace(DispatchTurn *turn, Lane *lane) {
+        usec_t wait;
+        int r;
+
+        if (!lane->gate || !gate_is_paced(lane->gate))
+                return 0;
+        r = look_up_images(turn, lane);
+        if (r < 0)
+                return r;
+        wait = gate_wait_for_images(lane->gate, lane->images, time_now_monotonic());
+        if (wait == 0)
+                return 0;
+
+        turn->wake = MIN(turn->wake, wait);
+        for (size_t i = 0; i < turn->n_lanes; i++)
+                if (turn->lanes[i].slot == lane->slot)
+                        turn->lanes[i].over = true;
+        return PACED_OUT;
+}
+
+/* The lane whose head was accepted first; NULL: none is open. */
+static int find_next(DispatchTurn *turn, Lane **ret) {
+        Lane *next = NULL;
+        int r;
+
+        for (size_t i = 0; i < turn->n_lanes; i++) {
+                Lane *lane = &turn->lanes[i];
+
+                if (!lane->over)
+                        lane->over = is_closed(turn, lane);
+                if (lane->over)
+                        continue;
+                r = look_up_head(turn, lane);
+                if (r < 0)
+                        return r;
+                if (!lane->over && (!next || lane->head.sequence < next->head.sequence))
+                        next = lane;
+        }
+        *ret = next;
+        return 0;
+}
+
+int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret) {
+        Lane *next;
+        int r;
+
+        do {
+                r = find_next(turn, &next);
+                if (r < 0)
+                        return r;
+                if (!next)
+                        return DISPATCH_TURN_OVER;
+                r = check_pace(turn, next);
+                if (r < 0)
+                        return r;
+        } while (r == PACED_OUT);
+
+        next->taken = true;
+        *ret = (DispatchJob) { next->head, next->slot, next->gate, next->images };
+        return 0;
+}
+
+usec_t dispatch_turn_wake(const DispatchTurn *turn) {
+        return turn->wake;
+}

@@ -1,0 +1,35 @@
+/* One look at all that waits: which job may start next, and when to look again if none may.
+ *
+ * Each model with waiting jobs is a lane of its own. A lane whose provider takes nothing at the moment is left out as
+ * a whole, at the cost of one look, however many jobs stand in it; of the others the job goes first that was accepted
+ * first. A job is offered once in a turn, whatever becomes of it. Where images per minute are bounded, a provider's
+ * first job waits until its images fit, and later ones behind it: else one of many images would wait for good. */
+#pragma once
+
+#include "dispatch/gates.h"
+#include "manager.h"
+#include "store/store.h"
+
+typedef struct DispatchTurn DispatchTurn;
+
+enum {
+        DISPATCH_TURN_OVER = 1,
+};
+
+/* `now` is the wall clock, by which retries are due. */
+int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now);
+DispatchTurn *dispatch_turn_free(DispatchTurn *turn);
+DEFINE_CLEANUP(DispatchTurn *, dispatch_turn_free);
+
+typedef struct DispatchJob {
+        WaitingJob waiting;
+        ProviderSlot *slot;     /* NULL: nothing here can ever make it */
+        Gate *gate;             /* with a slot */
+        unsigned images;        /* asked for; 0: not looked up, since nothing hangs on it */
+} DispatchJob;
+
+/* The next job. DISPATCH_TURN_OVER: no job may start. */
+int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret);
+
+/* When lanes that were left out are to be looked at again (monotonic); USEC_INFINITY: after an event. */
+usec_t dispatch_turn_wake(const DispatchTurn *turn);

@@ -1,0 +1,17 @@
+/* A job's price: at most before it is made, and what was charged once its images are there. Pure. */
+#pragma once
+
+#include "money/price-book.h"
+#include "store/job.h"
+
+/* What one job can be settled at; a provider that reports more is not believed. */
+#define SETTLEMENT_MAX (1000000 * MICROS_PER_DOLLAR)
+
+/* The ceiling of a request as the model would be asked. PRICE_MISSING with the reason, -ERANGE, -ENOMEM. */
+int job_price_ceiling(const PriceBook *prices, const ModelConf *model, const GenerationRequest *request, usec_t now,
+                      micros_t *ret, Buffer *reason);
+
+/* Sets the cost of the job's last attempt, and a note where it is not by the price book: by the provider's count of
+ * tokens, otherwise by image in the size and quality that came. Where neither tells, it is what was reserved: too much
+ * rather than too little. `model` NULL: it is not configured any more. -ENOMEM. */
+int job_price_settle(const PriceBook *prices, const ModelConf *model, const GenerationRequest *request, Job *job);

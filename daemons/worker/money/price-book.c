@@ -1,0 +1,262 @@
+#include "money/price-book.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+
+#define TOKENS_PER_PRICE 1000000     /* a token price is that of a million */
+#define TOKENS_PER_PARTIAL_IMAGE 100 /* of output, as OpenAI counts them */
+
+/* Micro-dollars times TOKENS_PER_PRICE: a sum of such lines is exact. */
+typedef unsigned __int128 Fine;
+
+typedef struct PriceEntry {
+        char *provider, *model;
+        usec_t since;
+        ImagePrice *images;
+        size_t n_images;
+        micros_t tokens[N_TOKEN_KINDS];
+        bool has_tokens[N_TOKEN_KINDS];
+} PriceEntry;
+
+struct PriceBook {
+        PriceEntry *entries;
+        size_t n_entries;
+        char **free_providers;       /* ended by NULL */
+};
+
+/* ------------------------------------------------------------------ the book */
+
+static size_t count_strings(char *const *strings) {
+        size_t count = 0;
+
+        while (strings && strings[count])
+                count++;
+        return count;
+}
+
+static int take_lines(PriceEntry *entry, const PriceConf *conf) {
+        entry->n_images = count_strings(conf->per_image);
+        entry->images = calloc(entry->n_images + 1, sizeof(*entry->images));
+        if (!entry->images)
+                return -ENOMEM;
+        for (size_t i = 0; i < entry->n_images; i++) {
+                int r = price_line_parse_image(conf->per_image[i], &entry->images[i]);
+
+                if (r < 0)
+                        return r;
+        }
+        for (char **line = conf->per_million_tokens; line && *line; line++) {
+                TokenKind kind;
+                micros_t amount;
+                int r = price_line_parse_tokens(*line, &kind, &amount);
+
+                if (r < 0)
+                        return r;
+                entry->tokens[kind] = amount;
+                entry->has_tokens[kind] = true;
+        }
+        return 0;
+}
+
+static int take_entry(PriceEntry *entry, const PriceConf *conf) {
+        entry->provider = strdup(conf->provider);
+        entry->model = strdup(conf->model);
+        entry->since = conf->since;
+        return entry->provider && entry->model ? take_lines(entry, conf) : -ENOMEM;
+}
+
+static int take_free_providers(PriceBook *book, const ConfGroups *providers) {
+        size_t count = 0;
+
+        book->free_providers = calloc(providers->count + 1, sizeof(*book->free_providers));
+        if (!book->free_providers)
+                return -ENOMEM;
+        for (size_t i = 0; i < providers->count; i++) {
+                const ProviderConf *provider = providers->items[i];
+
+                if (provider->kind != PROVIDER_SANDBOX)
+                        continue;
+                book->free_providers[count] = strdup(provider->name);
+                if (!book->free_providers[count++])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+int price_book_new(PriceBook **ret, const Settings *settings) {
+        _cleanup_(price_book_freep) PriceBook *book = calloc(1, sizeof(*book));
+        const ConfGroups *prices = &settings->common.prices;
+        int r;
+
+        if (!book)
+                return -ENOMEM;
+        book->entries = calloc(prices->count + 1, sizeof(*book->entries));
+        if (!book->entries)
+                return -ENOMEM;
+        r = take_free_providers(book, &settings->common.providers);
+        while (r >= 0 && book->n_entries < prices->count) {
+                r = take_entry(&book->entries[book->n_entries], prices->items[book->n_entries]);
+                book->n_entries++;
+        }
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(book);
+        return 0;
+}
+
+PriceBook *price_book_free(PriceBook *book) {
+        if (!book)
+                return NULL;
+        for (size_t i = 0; i < book->n_entries; i++) {
+                free(book->entries[i].provider);
+                free(book->entries[i].model);
+                free(book->entries[i].images);
+        }
+        free(book->entries);
+        for (char **name = book->free_providers; name && *name; name++)
+                free(*name);
+        free(book->free_providers);
+        free(book);
+        return NULL;
+}
+
+/* The newest that counts already. */
+static const PriceEntry *find_entry(const PriceBook *book, const PricedRequest *request, usec_t now) {
+        const PriceEntry *found = NULL;
+
+        for (size_t i = 0; i < book->n_entries; i++) {
+                const PriceEntry *entry = &book->entries[i];
+
+                if (entry->since <= now && (!found || entry->since > found->since) &&
+                    text_equal(entry->provider, request->provider) && text_equal(entry->model, request->model))
+                        found = entry;
+        }
+        return found;
+}
+
+static bool is_free(const PriceBook *book, const char *provider) {
+        for (char **name = book->free_providers; *name; name++)
+                if (text_equal(*name, provider))
+                        return true;
+        return false;
+}
+
+/* ------------------------------------------------------------------ one image */
+
+static bool is_auto(const char *value) {
+        return !value || text_equal(value, "auto");
+}
+
+/* Without a line of its own, a value is what "*" says; "auto" may then become any. */
+static bool line_takes(const char *line, const char *value, bool own) {
+        if (own)
+                return text_equal(line, value ?: "auto");
+        return text_equal(line, "*") || is_auto(value);
+}
+
+/* The dearest line that fits; false when none does. */
+static bool find_image_price(const PriceEntry *entry, const PricedRequest *request, bool own_size, bool own_quality,
+                             micros_t *ret) {
+        bool found = false;
+
+        for (size_t i = 0; i < entry->n_images; i++) {
+                const ImagePrice *line = &entry->images[i];
+
+                if (!line_takes(line->size, request->size, own_size) ||
+                    !line_takes(line->quality, request->quality, own_quality))
+                        continue;
+                *ret = found ? MAX(*ret, line->amount) : line->amount;
+                found = true;
+        }
+        return found;
+}
+
+static int price_image(const PriceEntry *entry, const PricedRequest *request, micros_t *ret, Buffer *reason) {
+        int r;
+
+        for (int own_size = 1; own_size >= 0; own_size--)
+                for (int own_quality = 1; own_quality >= 0; own_quality--)
+                        if (find_image_price(entry, request, own_size, own_quality, ret))
+                                return 0;
+
+        r = buffer_printf(reason, "There is no price for %s of %s in size %s and quality %s; expected a line \"%s %s "
+                          "$AMOUNT\" in per_image of its entry in prices.conf.", request->model, request->provider,
+                          request->size ?: "auto", request->quality ?: "auto", request->size ?: "auto",
+                          request->quality ?: "auto");
+        return r < 0 ? r : PRICE_MISSING;
+}
+
+/* ------------------------------------------------------------------ sums */
+
+static int round_up(Fine sum, micros_t *ret) {
+        Fine micros = sum / TOKENS_PER_PRICE + (sum % TOKENS_PER_PRICE > 0);
+
+        if (micros > (Fine) MICROS_MAX)
+                return -ERANGE;
+        *ret = (micros_t) micros;
+        return 0;
+}
+
+/* Counts are of 64 bits and amounts of 50: a product stays below 2^127, and so does a sum of few. */
+static Fine image_line(uint64_t n, micros_t amount) {
+        return (Fine) MIN(n, (uint64_t) MICROS_MAX) * (Fine) amount * TOKENS_PER_PRICE;
+}
+
+static Fine token_line(uint64_t tokens, micros_t amount) {
+        return (Fine) tokens * (Fine) amount;
+}
+
+static int no_entry(const PricedRequest *request, Buffer *reason) {
+        int r = buffer_printf(reason, "There is no price for %s of %s; expected an entry for this provider and model "
+                              "in prices.conf.", request->model, request->provider);
+
+        return r < 0 ? r : PRICE_MISSING;
+}
+
+int price_book_quote(const PriceBook *book, const PricedRequest *request, usec_t now, micros_t *ret, Buffer *reason) {
+        const PriceEntry *entry = find_entry(book, request, now);
+        uint64_t partial_tokens;
+        micros_t image;
+        Fine sum;
+        int r;
+
+        if (!entry && is_free(book, request->provider)) {
+                *ret = 0;
+                return 0;
+        }
+        if (!entry)
+                return no_entry(request, reason);
+        r = price_image(entry, request, &image, reason);
+        if (r != 0)
+                return r;
+        if (__builtin_mul_overflow(request->n, request->partial_images, &partial_tokens) ||
+            __builtin_mul_overflow(partial_tokens, TOKENS_PER_PARTIAL_IMAGE, &partial_tokens))
+                return -ERANGE;
+
+        sum = image_line(request->n, image);
+        sum += token_line(request->prompt_bytes, entry->tokens[TOKEN_TEXT_INPUT]);
+        sum += token_line(partial_tokens, entry->tokens[TOKEN_IMAGE_OUTPUT]);
+        return round_up(sum, ret);
+}
+
+static bool all_priced(const PriceEntry *entry, const TokenUsage *usage) {
+        for (size_t i = 0; i < N_TOKEN_KINDS; i++)
+                if (usage->tokens[i] > 0 && !entry->has_tokens[i])
+                        return false;
+        return true;
+}
+
+int price_book_settle(const PriceBook *book, const PricedRequest *request, const TokenUsage *usage, usec_t now,
+                      micros_t *ret, Buffer *reason) {
+        const PriceEntry *entry = find_entry(book, request, now);
+        Fine sum = 0;
+
+        if (!entry || !usage || !all_priced(entry, usage))
+                return price_book_quote(book, request, now, ret, reason);
+        for (size_t i = 0; i < N_TOKEN_KINDS; i++)
+                sum += token_line(usage->tokens[i], entry->tokens[i]);
+        return round_up(sum, ret);
+}

@@ -1,0 +1,75 @@
+/* Quote: what a request would cost at most. It stores nothing and asks no provider. */
+#include <errno.h>
+
+#include "money/job-price.h"
+#include "money/spending.h"
+#include "queue/queue-private.h"
+#include "queue/request-check.h"
+#include "queue/request-translate.h"
+
+/* What it would mean for the caller's budgets. */
+static int add_budget(JsonValue *reply, Queue *queue, const Caller *caller, const ModelConf *model, micros_t cost) {
+        bool paused;
+        micros_t left;
+        int r;
+
+        r = spending_left(queue->manager->spending, model->name, *caller->key ? caller->key : NULL, &left, &paused);
+        if (r < 0)
+                return r;
+        r = json_add_bool(reply, "fits", cost == 0 || (!paused && cost <= left));
+        return r < 0 || left == MICROS_INFINITY ? r : json_add_integer(reply, "left_micros", left);
+}
+
+static int reply_quote(Queue *queue, VarlinkCall *call, const Caller *caller, Translation *translation,
+                       const GenerationRequest *generation, micros_t cost) {
+        _cleanup_(json_freep) JsonValue *reply = json_new_object();
+        int r;
+
+        r = json_add_string(reply, "model", translation->model->name);
+        if (r >= 0)
+                r = json_add_string(reply, "provider", translation->model->provider);
+        if (r >= 0)
+                r = json_add_integer(reply, "n", generation->n);
+        if (r >= 0)
+                r = json_add_string(reply, "size", generation->size);
+        if (r >= 0)
+                r = json_add_string(reply, "quality", generation->quality);
+        if (r >= 0)
+                r = json_add_integer(reply, "cost_micros", cost);
+        if (r >= 0)
+                r = add_budget(reply, queue, caller, translation->model, cost);
+        if (r >= 0 && translation->asked)
+                r = json_add(reply, "asked", TAKE_PTR(translation->asked));
+        return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));
+}
+
+int queue_refuse_without_price(VarlinkCall *call, Buffer *reason) {
+        _cleanup_free_ char *message = buffer_take_text(reason);
+
+        return message ? queue_refuse_text(call, 400, "invalid_request_error", "price_unknown", message) : -ENOMEM;
+}
+
+int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request) {
+        _cleanup_(translation_done) Translation translation = {};
+        _cleanup_(failure_done) Failure failure = {};
+        _cleanup_(buffer_done) Buffer reason = {};
+        usec_t now = time_now_realtime();
+        GenerationRequest generation;
+        const ModelConf *model;
+        micros_t cost;
+        int r;
+
+        r = request_check(queue_settings(queue), request, now, &model, &failure);
+        if (r == REQUEST_INVALID)
+                return queue_refuse(call, &failure);
+        if (r >= 0)
+                r = request_translate(queue_settings(queue), request, model, &translation);
+        if (r < 0)
+                return r;
+
+        request_to_generation(translation.request, translation.model, &generation);
+        r = job_price_ceiling(queue->manager->prices, translation.model, &generation, now, &cost, &reason);
+        if (r == PRICE_MISSING)
+                return queue_refuse_without_price(call, &reason);
+        return r < 0 ? r : reply_quote(queue, call, caller, &translation, &generation, cost);
+}

@@ -1,0 +1,302 @@
+#include "queue/queue-private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/calendar.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "dispatch/dispatcher.h"
+#include "money/job-price.h"
+#include "money/spending.h"
+#include "queue/request-check.h"
+#include "queue/request-translate.h"
+
+#define STORAGE_CHECK_USEC USEC_PER_SEC
+#define REFUSAL_LOG_INTERVAL_USEC (10 * USEC_PER_SEC)
+
+typedef struct Submission {
+        QueueRequest request;        /* first: it is freed as this */
+        Budget budget;
+        BudgetVerdict verdict;
+} Submission;
+
+/* From its insertion on, the job keeps the daemon from exiting, even if its client goes at once. */
+static void hold_uncommitted(Queue *queue) {
+        queue->uncommitted++;
+        service_hold(queue->manager->service);
+        dispatcher_look(queue->manager->dispatcher);
+}
+
+static void release_uncommitted(Queue *queue) {
+        queue->uncommitted--;
+        service_release(queue->manager->service);
+}
+
+static int apply_submission(Write *write, Store *store) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        Submission *submission = CONTAINER_OF(request, Submission, request);
+        int r;
+
+        submission->verdict = (BudgetVerdict) {};
+        r = store_submit(store, request->job, &submission->budget, &submission->verdict);
+        if (r == STORE_EXISTS) {
+                /* Submitted again by an api whose worker went away, or by its client: it is the same job. */
+                (void) strcpy(request->id, request->job->id);
+                return queue_request_get_job(request, store);
+        }
+        if (r == 0) {
+                request->inserted = true;
+                hold_uncommitted(request->queue);
+        }
+        return r;
+}
+
+/* It will be refused: should it have reached the disk all the same, it must not run. */
+static int settle_submission(Write *write, Store *store) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        _cleanup_(job_freep) Job *job = NULL;
+        int r;
+
+        if (!request->inserted)
+                return 0;
+        r = store_get(store, request->id, &job);
+        if (r != 0 || job->status != JOB_QUEUED)
+                return MIN(r, 0);
+
+        job->status = JOB_CANCELLED;
+        job->ended_at = time_now_realtime();
+        return MIN(store_end_queued(store, job), 0);
+}
+
+/* Clients can bring this about as often as they like while the disk is full. */
+static void log_refusal(Queue *queue, int error) {
+        usec_t now = time_now_monotonic();
+
+        if (queue->refusal_logged_at > 0 && now < queue->refusal_logged_at + REFUSAL_LOG_INTERVAL_USEC)
+                return;
+        queue->refusal_logged_at = now;
+        (void) log_warning_errno(error, "submissions are refused");
+}
+
+static int refuse_over_budget(Submission *submission, VarlinkCall *call) {
+        QueueRequest *request = &submission->request;
+        _cleanup_free_ char *message = NULL;
+
+        message = spending_refused(request->queue->manager->spending, &submission->verdict,
+                                   request->job->cost_before.reserved);
+        if (!call)
+                return 0;
+        if (!message)
+                return varlink_call_error_errno(call, -ENOMEM);
+        return queue_refuse_text(call, 429, "insufficient_quota", "budget_exceeded", message);
+}
+
+static int answer(Submission *submission, VarlinkCall *call, int result) {
+        QueueRequest *request = &submission->request;
+
+        if (result == STORE_OVER_BUDGET)
+                return refuse_over_budget(submission, call);
+        if (!call)
+                return 0;
+        if (result == STORE_KEY_REUSED)
+                return queue_refuse_text(call, 409, "invalid_request_error", "idempotency_key_reused",
+                                         "Another request came with this Idempotency-Key before; a new request needs a "
+                                         "key of its own.");
+        if (result != 0)
+                return queue_reply_result(call, request->id, result);
+        return watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials);
+}
+
+static void on_submitted(Write *write, int result) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        VarlinkCall *call = queue_request_take_call(request);
+        Queue *queue = request->queue;
+
+        if (request->inserted) {
+                if (result == 0)
+                        dispatcher_add_waiting(queue->manager->dispatcher, 1);
+                release_uncommitted(queue);
+        }
+        if (result < 0 && result != -ECANCELED)
+                log_refusal(queue, result);
+        queue_log_unanswered(answer(CONTAINER_OF(request, Submission, request), call, result), request->id);
+        queue_request_free(request);
+}
+
+/* Checked at most once a second: it costs a system call, and what fills the disk in between meets the store's own
+ * check. */
+static bool storage_is_low(Queue *queue) {
+        usec_t now = time_now_monotonic();
+        struct statvfs fs;
+
+        if (queue->storage_checked_at == 0 || now > queue->storage_checked_at + STORAGE_CHECK_USEC) {
+                queue->storage_checked_at = now;
+                queue->storage_low = statvfs(state_folder_current(queue->manager->state), &fs) == 0 &&
+                                     (uint64_t) fs.f_bavail * fs.f_frsize <
+                                             queue_settings(queue)->worker.storage_free_min;
+        }
+        return queue->storage_low;
+}
+
+/* The hash is over what the client asks for, before an alias is translated. */
+static int set_idempotency(Job *job, const char *key, const JsonValue *request) {
+        _cleanup_free_ char *text = NULL;
+
+        if (!key)
+                return 0;
+        text = json_format(request);
+        job->idempotency.key = strdup(key);
+        if (!text || !job->idempotency.key)
+                return -ENOMEM;
+        return sha256_text(text, strlen(text), job->idempotency.request);
+}
+
+static bool idempotency_key_valid(const char *key) {
+        size_t length = strlen(key);
+
+        for (const char *c = key; *c; c++)
+                if (*c < ' ' || *c > '~')
+                        return false;
+        return length >= 1 && length <= IDEMPOTENCY_KEY_BYTES_MAX;
+}
+
+/* `model` is what the request names; an alias ends here. */
+static int new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
+                   const ModelConf *model, const Translation *translation, micros_t ceiling) {
+        _cleanup_(job_freep) Job *job = NULL;
+
+        job = calloc(1, sizeof(*job));
+        if (!job)
+                return -ENOMEM;
+        (void) stpcpy(stpcpy(job->id, JOB_ID_PREFIX), request_id);
+        job->status = JOB_QUEUED;
+        job->created_at = time_now_realtime();
+        if (ceiling > 0)
+                job->cost_before = (JobCost) { .reserved = ceiling, .day = calendar_day(job->created_at) };
+        job->model = strdup(translation->model->name);
+        job->response_format = strdup(request_response_format(request, model));
+        job->request = json_format(translation->request);
+        job->asked = translation->asked ? json_format(translation->asked) : NULL;
+        if (!job->model || !job->response_format || !job->request || (translation->asked && !job->asked))
+                return -ENOMEM;
+        if (*caller->key && !(job->key = strdup(caller->key)))
+                return -ENOMEM;
+
+        *ret = TAKE_PTR(job);
+        return 0;
+}
+
+enum {
+        SUBMISSION_REFUSED = 1,  /* the call has been answered */
+};
+
+static int check_room(Queue *queue, VarlinkCall *call) {
+        int r = 0;
+
+        if (dispatcher_waiting(queue->manager->dispatcher) + queue->uncommitted >=
+            queue_settings(queue)->worker.queue_max)
+                r = queue_refuse_text(call, 503, "server_error", "queue_full",
+                                      "Too many jobs are waiting (worker.queue_max). Try again later.");
+        else if (dispatcher_parked(queue->manager->dispatcher))
+                r = queue_refuse_text(call, 503, "server_error", "restoring",
+                                      "A restored state is being put in place; nothing was accepted. Try again in a moment.");
+        else if (storage_is_low(queue))
+                r = queue_reply_result(call, NULL, -ENOSPC);
+        else
+                return 0;
+        return r < 0 ? r : SUBMISSION_REFUSED;
+}
+
+/* GET /v1/models does not list it either. */
+static int check_key(Queue *queue, VarlinkCall *call, const ModelConf *model) {
+        const ProviderSlot *slot = provider_table_find(queue->manager->providers, model->provider);
+        const Failure failure = {
+                .status = 404,
+                .type = (char *) "invalid_request_error",
+                .code = (char *) "model_not_found",
+                .param = (char *) "model",
+                .message = (char *) "The model's provider has no key here; GET /v1/models lists what can be used.",
+        };
+        int r;
+
+        if (slot && provider_has_key(slot->provider))
+                return 0;
+        r = queue_refuse(call, &failure);
+        return r < 0 ? r : SUBMISSION_REFUSED;
+}
+
+/* The request as it is asked: is it well formed, may it wait here? */
+static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *request, const ModelConf **ret) {
+        _cleanup_(failure_done) Failure failure = {};
+        int r;
+
+        r = request_check(queue_settings(queue), request, time_now_realtime(), ret, &failure);
+        if (r == REQUEST_INVALID) {
+                r = queue_refuse(call, &failure);
+                return r < 0 ? r : SUBMISSION_REFUSED;
+        }
+        if (r == 0)
+                r = check_key(queue, call, *ret);
+        return r != 0 ? r : check_room(queue, call);
+}
+
+static int price_submission(Queue *queue, VarlinkCall *call, const Translation *translation, micros_t *ret) {
+        _cleanup_(buffer_done) Buffer reason = {};
+        GenerationRequest generation;
+        int r;
+
+        request_to_generation(translation->request, translation->model, &generation);
+        r = job_price_ceiling(queue->manager->prices, translation->model, &generation, time_now_realtime(), ret,
+                              &reason);
+        if (r != PRICE_MISSING)
+                return r;
+        r = queue_refuse_without_price(call, &reason);
+        return r < 0 ? r : SUBMISSION_REFUSED;
+}
+
+int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
+                 const char *idempotency_key, const JsonValue *request, bool with_partials) {
+        _cleanup_(translation_done) Translation translation = {};
+        _cleanup_(job_freep) Job *job = NULL;
+        Submission *submission;
+        const ModelConf *model;
+        micros_t ceiling;
+        int r;
+
+        if (!id_valid(request_id))
+                return varlink_call_invalid_parameter(call, "request_id");
+        if (idempotency_key && !idempotency_key_valid(idempotency_key))
+                return varlink_call_invalid_parameter(call, "idempotency_key");
+        /* What this process accepted now nobody would start: the caller asks again and reaches the next one. */
+        if (service_stopping(queue->manager->service)) {
+                varlink_call_abandon(call);
+                return 0;
+        }
+        r = check_submission(queue, call, request, &model);
+        if (r == 0)
+                r = request_translate(queue_settings(queue), request, model, &translation);
+        if (r == 0)
+                r = price_submission(queue, call, &translation, &ceiling);
+        if (r != 0)
+                return MIN(r, 0);
+
+        r = new_job(&job, caller, request_id, request, model, &translation, ceiling);
+        if (r >= 0)
+                r = set_idempotency(job, idempotency_key, request);
+        if (r < 0)
+                return r;
+        submission = calloc(1, sizeof(*submission));
+        if (!submission)
+                return -ENOMEM;
+        queue_request_init(&submission->request, queue, call, caller, job->id, apply_submission, on_submitted);
+        submission->request.write.settle = settle_submission;
+        if (ceiling > 0)
+                spending_budget(queue->manager->spending, job->model, job->key, job->cost_before.day,
+                                &submission->budget);
+        submission->request.job = TAKE_PTR(job);
+        submission->request.with_partials = with_partials;
+        commit_group_add(queue->manager->group, &submission->request.write);
+        return 0;
+}

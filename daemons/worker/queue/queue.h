@@ -1,0 +1,27 @@
+/* Accepting, showing, cancelling and deleting jobs: what io.atelier.Queue offers, on the store. */
+#pragma once
+
+#include "keys/caller.h"
+
+int queue_new(Queue **ret, Manager *manager);
+Queue *queue_free(Queue *queue);
+DEFINE_CLEANUP(Queue *, queue_free);
+
+/* Each answers the call, now or when it is durable. A job that the caller may not see is not found. */
+int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
+                 const char *idempotency_key, const JsonValue *request, bool with_partials);
+int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request);
+int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials);
+int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
+int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after,
+               size_t limit);
+/* Lets held jobs go on: those named, or all (`ids` NULL). */
+int queue_release(Queue *queue, VarlinkCall *call, const JsonValue *ids);
+int queue_cancel(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool remove);
+
+/* Answers the call with io.atelier.Queue.Refused. */
+int queue_refuse(VarlinkCall *call, const Failure *failure);
+int queue_refuse_text(VarlinkCall *call, int status, const char *type, const char *code, const char *message);
+
+#define QUEUE_LIST_MAX 100
+#define QUEUE_LIST_DEFAULT 20

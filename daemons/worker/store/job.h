@@ -1,0 +1,118 @@
+/* A job: one request for images, from its acceptance to its end. */
+#pragma once
+
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/macro.h"
+#include "base/money.h"
+#include "base/time.h"
+#include "providers/provider.h"
+
+/* A job is named after the request that made it. */
+#define JOB_ID_PREFIX "job_"
+#define JOB_ID_MAX (sizeof(JOB_ID_PREFIX) - 1 + ID_TEXT_MAX)
+
+/* As OpenAI names them; the numbers stand in the database. */
+typedef enum JobStatus {
+        JOB_QUEUED = 0,
+        JOB_IN_PROGRESS = 1,
+        JOB_COMPLETED = 2,
+        JOB_FAILED = 3,
+        JOB_CANCELLED = 4,
+        _JOB_STATUSES,
+        JOB_STATUS_INVALID = -1,
+} JobStatus;
+
+const char *job_status_name(JobStatus status);   /* NULL: there is no such status; so with outcomes */
+JobStatus job_status_from_name(const char *name);
+
+static inline bool job_status_ended(JobStatus status) {
+        return status >= JOB_COMPLETED;
+}
+
+/* The numbers stand in the database. */
+typedef enum AttemptOutcome {
+        ATTEMPT_STARTED = 0,
+        ATTEMPT_COMPLETED = 1,
+        ATTEMPT_REFUSED = 2,   /* not charged */
+        ATTEMPT_UNSENT = 3,    /* not charged */
+        ATTEMPT_UNKNOWN = 4,   /* sent; may have been charged */
+        _ATTEMPT_OUTCOMES,
+} AttemptOutcome;
+
+const char *attempt_outcome_name(AttemptOutcome outcome);
+
+/* As it reaches the client, in OpenAI's terms. Owns its strings. */
+typedef struct Failure {
+        int status;  /* HTTP; 0: none */
+        char *type, *code, *param, *message;
+} Failure;
+
+void failure_done(Failure *failure);
+int failure_set(Failure *failure, int status, const char *type, const char *code, const char *param,
+                const char *message);
+JsonValue *failure_to_json(const Failure *failure);
+int failure_from_json(Failure *failure, const JsonValue *value);
+
+typedef struct Attempt {
+        int64_t number;              /* from 1 */
+        char *provider;
+        AttemptOutcome outcome;
+        usec_t started_at, ended_at; /* realtime; 0: not yet */
+        char *provider_request_id;
+        char *cause;
+        usec_t retry_delay;          /* after which the job was to be tried again; 0: it was not */
+        micros_t cost;               /* what was charged for it; not kept: the ledger has it */
+        char *cost_note;             /* how that was found, where it is not by the price book; NULL */
+} Attempt;
+
+typedef struct JobImage {
+        ImageFacts facts;
+        char *revised_prompt;
+} JobImage;
+
+#define IDEMPOTENCY_KEY_BYTES_MAX 255
+
+/* By what a submission is told from another one of the same client. */
+typedef struct Idempotency {
+        char *key;                     /* as the client chose it; NULL: it chose none */
+        char request[SHA256_TEXT_MAX]; /* hash of what it asks for */
+} Idempotency;
+
+/* A job's side of the ledger. */
+typedef struct JobCost {
+        micros_t reserved;           /* waits to be settled */
+        micros_t charged;
+        micros_t unknown;            /* may have been charged */
+        int day;                     /* on whose budgets it counts (calendar.h); 0: it costs nothing */
+        int64_t entry;               /* the last entry about it; 0: none */
+} JobCost;
+
+typedef struct Job {
+        char id[JOB_ID_MAX];
+        int64_t sequence;            /* order of acceptance; 0: not stored */
+        JobStatus status;
+        bool held;                   /* waits for Queue.Release */
+        char *key;                   /* id of the client's key that it was asked with, or NULL */
+        char *model;
+        char *response_format;       /* "url" or "b64_json" */
+        char *request;               /* the ImageRequest as JSON text, in the terms of `model`, which is no alias */
+        char *asked;                 /* of an alias: the Asked as JSON text, else NULL */
+        usec_t created_at, started_at, ended_at;
+        usec_t not_before;           /* realtime: a queued job that is to be tried again; 0: any other */
+        JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
+        Idempotency idempotency;     /* of a submission; not read again */
+        JobCost cost, cost_before;   /* as it becomes by what is being written, and as it was read */
+        Failure failure;
+        JobImage *images;
+        size_t n_images;
+        Attempt *attempts;
+        size_t n_attempts;
+} Job;
+
+Job *job_free(Job *job);
+DEFINE_CLEANUP(Job *, job_free);
+
+/* io.atelier.Queue.Job. NULL when memory is short. */
+JsonValue *job_to_json(const Job *job);

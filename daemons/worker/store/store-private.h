@@ -1,0 +1,100 @@
+/* The inner side of store.h: the connection, its prepared statements, and the translation of SQLite's results. */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "store/store-ledger.h"
+
+typedef enum Statement {
+        STATEMENT_BEGIN,
+        STATEMENT_COMMIT,
+        STATEMENT_ROLLBACK,
+        STATEMENT_SAVEPOINT,
+        STATEMENT_RELEASE,
+        STATEMENT_ROLLBACK_TO,
+        STATEMENT_SUBMIT,
+        STATEMENT_START_JOB,
+        STATEMENT_ADD_ATTEMPT,
+        STATEMENT_END_JOB,
+        STATEMENT_END_ATTEMPT,
+        STATEMENT_ADD_IMAGE,
+        STATEMENT_END_QUEUED,
+        STATEMENT_DELETE,
+        STATEMENT_GET,
+        STATEMENT_GET_STATUS,
+        STATEMENT_GET_ATTEMPTS,
+        STATEMENT_GET_IMAGES,
+        STATEMENT_NEXT_WAITING_MODEL,
+        STATEMENT_NEXT_DUE,
+        STATEMENT_NEXT_UNTRIED,
+        STATEMENT_NEXT_RETRY_TIME,
+        STATEMENT_OLDEST_RETRY,
+        STATEMENT_LIST,
+        STATEMENT_LIST_OF_KEY,
+        STATEMENT_NEXT_ORPHAN,
+        STATEMENT_IMAGE_USES,
+        STATEMENT_HAS_ATTEMPTS,
+        STATEMENT_COUNT_WAITING,
+        STATEMENT_COUNT_HELD,
+        STATEMENT_RELEASE_JOB,
+        STATEMENT_RELEASE_ALL,
+        STATEMENT_SET_COST,
+        STATEMENT_LEDGER_LAST,
+        STATEMENT_LEDGER_APPEND,
+        STATEMENT_LEDGER_LIST,
+        STATEMENT_LEDGER_HASH,
+        STATEMENT_LEDGER_GET_TOTAL,
+        STATEMENT_LEDGER_SET_TOTAL,
+        STATEMENT_LEDGER_TOTALS,
+        STATEMENT_LEDGER_JOBS_RESERVED,
+        STATEMENT_BUDGET_GET_PAUSE,
+        STATEMENT_BUDGET_SET_PAUSE,
+        STATEMENT_BUDGET_END_PAUSE,
+        STATEMENT_ADD_KEY,
+        STATEMENT_MERGE_KEY,
+        STATEMENT_REVOKE_KEY,
+        STATEMENT_DELETE_KEY,
+        STATEMENT_GET_KEY,
+        STATEMENT_LIST_KEYS,
+        STATEMENT_HAS_KEYS,
+        STATEMENT_FIND_IDEMPOTENT,
+        STATEMENT_ADD_IDEMPOTENT,
+        _STATEMENTS,
+} Statement;
+
+struct Store {
+        sqlite3 *database;
+        sqlite3_stmt *statements[_STATEMENTS];
+        sqlite3_backup *copy;        /* under way, to copy_target; or NULL */
+        sqlite3 *copy_target;
+};
+
+/* Negative errno for a result of SQLite that is not OK, ROW or DONE. */
+int store_error(const Store *store, int result);
+
+/* The statement, prepared once, reset and without bindings. NULL when it cannot be prepared. */
+sqlite3_stmt *store_statement(Store *store, Statement statement);
+
+/* Steps a statement that yields no rows, and resets it. */
+int store_step(Store *store, sqlite3_stmt *statement);
+int store_run(Store *store, Statement statement);
+
+/* As store_statement(), with the error. */
+int store_prepare(Store *store, Statement which, sqlite3_stmt **ret);
+void store_bind_text(sqlite3_stmt *statement, int index, const char *text);   /* NULL is NULL; not copied */
+int store_column_text(sqlite3_stmt *statement, int column, char **ret);
+
+/* Steps a statement that yields at most one integer, and resets it. STORE_NOT_FOUND without a row. */
+int store_step_integer(Store *store, sqlite3_stmt *statement, int64_t *ret);
+
+/* The ledger's side of a job that is submitted (with what cost_before reserves), taken back from the queue, or whose
+ * attempt ends; job->cost is what it has then. Each begins with cost_before: what is written may have to be written
+ * again. As store_ledger_append(). */
+int store_book_submission(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
+int store_book_withdrawal(Store *store, Job *job);
+int store_book_end(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict);
+
+/* Appends the entry: its number, time and hash are set, all totals follow. Of a reservation the budget's limits are
+ * asked: STORE_OVER_BUDGET, and nothing is appended. `budget` and `verdict` may be NULL. -ERANGE: a total would leave
+ * ±MICROS_MAX. */
+int store_ledger_append(Store *store, LedgerEntry *entry, const Budget *budget, BudgetVerdict *verdict);

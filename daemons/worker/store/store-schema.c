@@ -1,0 +1,129 @@
+#include "store/store-schema.h"
+
+#include "base/macro.h"
+
+const char *const store_migrations[] = {
+        /* 0 → 1. Times are microseconds since 1970 UTC; status and outcome are the numbers of job.h. */
+        "CREATE TABLE job ("
+        "  sequence INTEGER PRIMARY KEY,"  /* order of acceptance */
+        "  id TEXT NOT NULL UNIQUE,"
+        "  status INTEGER NOT NULL,"
+        "  model TEXT NOT NULL,"
+        "  held INTEGER NOT NULL DEFAULT 0,"  /* not to be started until released; of unfinished jobs alone */
+        "  response_format TEXT NOT NULL,"
+        "  request TEXT NOT NULL,"         /* io.atelier.Queue.ImageRequest */
+        "  created_at INTEGER NOT NULL,"
+        "  started_at INTEGER,"
+        "  ended_at INTEGER,"
+        "  lease TEXT,"                    /* of the worker process that has it in progress */
+        "  usage TEXT,"
+        "  reply TEXT,"
+        "  failure TEXT"
+        ") STRICT;"
+        /* Only what is under way is indexed by state: the many jobs that have ended cost nothing here. */
+        "CREATE INDEX job_waiting ON job (sequence) WHERE status = 0 AND held = 0;"
+        "CREATE INDEX job_held ON job (sequence) WHERE held = 1;"
+        "CREATE INDEX job_in_progress ON job (sequence) WHERE status = 1;"
+        "CREATE TABLE attempt ("
+        "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  number INTEGER NOT NULL,"
+        "  provider TEXT NOT NULL,"
+        "  outcome INTEGER NOT NULL,"
+        "  started_at INTEGER NOT NULL,"
+        "  ended_at INTEGER,"
+        "  provider_request_id TEXT,"
+        "  cause TEXT,"
+        "  PRIMARY KEY (job, number)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE image ("
+        "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  number INTEGER NOT NULL,"
+        "  sha256 TEXT NOT NULL,"
+        "  format TEXT NOT NULL,"
+        "  width INTEGER NOT NULL,"
+        "  height INTEGER NOT NULL,"
+        "  size_bytes INTEGER NOT NULL,"
+        "  revised_prompt TEXT,"
+        "  PRIMARY KEY (job, number)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX image_use ON image (sha256, format);",
+
+        /* 1 → 2. What a client asked an alias for: io.atelier.Queue.Asked; NULL where it named the model itself. */
+        "ALTER TABLE job ADD COLUMN asked TEXT;",
+
+        /* 2 → 3: money, in micro-dollars (ledger.h). Kinds and scopes are the numbers of ledger.h and budget.h. */
+        "ALTER TABLE job ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN charged INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN unknown INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN budget_day INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN entry INTEGER NOT NULL DEFAULT 0;"  /* the last of the ledger about it */
+        "CREATE TABLE ledger_entry ("
+        "  number INTEGER PRIMARY KEY,"
+        "  at INTEGER NOT NULL,"
+        "  kind INTEGER NOT NULL,"
+        "  day INTEGER NOT NULL,"
+        "  job TEXT,"
+        "  key TEXT,"
+        "  model TEXT,"
+        "  provider TEXT,"
+        "  reserved INTEGER NOT NULL,"
+        "  spent INTEGER NOT NULL,"
+        "  unknown INTEGER NOT NULL,"
+        "  images INTEGER NOT NULL,"
+        "  note TEXT,"
+        "  hash TEXT NOT NULL"
+        ") STRICT;"
+        "CREATE TABLE ledger_total ("
+        "  scope INTEGER NOT NULL,"
+        "  period INTEGER NOT NULL,"       /* 20261123, 202611, 0: ever */
+        "  name TEXT NOT NULL,"
+        "  reserved INTEGER NOT NULL,"
+        "  spent INTEGER NOT NULL,"
+        "  unknown INTEGER NOT NULL,"
+        "  images INTEGER NOT NULL,"
+        "  PRIMARY KEY (scope, period, name)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE budget_pause ("      /* at most one row */
+        "  id INTEGER PRIMARY KEY CHECK (id = 1),"
+        "  since INTEGER NOT NULL,"
+        "  until_day INTEGER NOT NULL,"
+        "  reason TEXT NOT NULL"
+        ") STRICT;",
+
+        /* 3 → 4: the clients' keys (client-key.h). They are revoked, never removed: jobs name them, and that there are any is
+         * what closes the door to clients without one. A job's key is NULL where none was shown. */
+        "CREATE TABLE client_key ("
+        "  sequence INTEGER PRIMARY KEY,"  /* order of creation */
+        "  id TEXT NOT NULL UNIQUE,"
+        "  name TEXT NOT NULL,"
+        "  hash BLOB NOT NULL,"            /* HMAC-SHA-256 of the secret */
+        "  created_at INTEGER NOT NULL,"
+        "  revoked_at INTEGER,"
+        "  daily_budget INTEGER,"          /* micro-dollars; NULL: none */
+        "  monthly_budget INTEGER"
+        ") STRICT;"
+        "ALTER TABLE job ADD COLUMN key TEXT;"
+        "CREATE INDEX job_key ON job (key) WHERE key IS NOT NULL;",
+
+        /* 4 → 5. Retries wait for their time. What waits is found by its model, so that many jobs of one keep nobody
+         * else waiting: retries by their time, then what was never tried in order of acceptance. `<> 0`,
+         * since a query would take `> 0` for the range to search. */
+        "ALTER TABLE job ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;"  /* of a retry; 0: it is none */
+        "ALTER TABLE attempt ADD COLUMN retry_delay INTEGER;"                /* that followed, in microseconds */
+        "DROP INDEX job_waiting;"
+        "CREATE INDEX job_waiting ON job (model, not_before, sequence) WHERE status = 0 AND held = 0;"
+        "CREATE INDEX job_retry ON job (not_before) WHERE status = 0 AND held = 0 AND not_before <> 0;"
+        "CREATE INDEX job_begun ON job (started_at) WHERE status = 0 AND held = 0 AND not_before <> 0;",
+
+        /* 5 → 6: Idempotency-Key. As long as the job is there, the same key of the same client is that job. */
+        "CREATE TABLE idempotency ("
+        "  scope TEXT NOT NULL,"           /* id of the client's key; empty: none was shown */
+        "  name TEXT NOT NULL,"
+        "  body TEXT NOT NULL,"            /* SHA-256 of the request */
+        "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  PRIMARY KEY (scope, name)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX idempotency_job ON idempotency (job);",
+};
+
+const int store_version = (int) ELEMENTS(store_migrations);

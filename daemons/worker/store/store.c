@@ -1,0 +1,410 @@
+#include "store/store-private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/store-copy.h"
+#include "store/store-schema.h"
+
+#define CACHE_KIB 4096          /* of pages; the rest is the kernel's page cache */
+#define WAL_CHECKPOINT_PAGES 4000
+
+#define JOB_COLUMNS \
+        "id, sequence, status, model, response_format, request, created_at, started_at, ended_at, usage, reply, failure, " \
+        "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before"
+#define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
+
+static const char *const statement_texts[_STATEMENTS] = {
+        [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+        [STATEMENT_COMMIT] = "COMMIT",
+        [STATEMENT_ROLLBACK] = "ROLLBACK",
+        [STATEMENT_SAVEPOINT] = "SAVEPOINT operation",
+        [STATEMENT_RELEASE] = "RELEASE operation",
+        [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
+        [STATEMENT_SUBMIT] =
+                "INSERT INTO job (id, status, model, response_format, request, created_at, asked, key) "
+                "VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+        [STATEMENT_SET_COST] =
+                "UPDATE job SET reserved = ?2, charged = ?3, unknown = ?4, budget_day = ?5, entry = ?6 WHERE id = ?1",
+        [STATEMENT_START_JOB] =
+                "UPDATE job SET status = 1, lease = ?2, started_at = coalesce(started_at, ?3), not_before = 0 "
+                "WHERE id = ?1 AND status = 0 AND held = 0 RETURNING sequence",
+        [STATEMENT_ADD_ATTEMPT] =
+                "INSERT INTO attempt (job, number, provider, outcome, started_at) "
+                "VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE job = ?1), ?2, 0, ?3) "
+                "RETURNING number",
+        [STATEMENT_END_JOB] =
+                "UPDATE job SET status = ?2, ended_at = ?3, usage = ?4, reply = ?5, failure = ?6, lease = NULL, "
+                "not_before = ?7, held = CASE ?2 WHEN 0 THEN held ELSE 0 END "
+                "WHERE id = ?1 AND status = 1 RETURNING sequence",
+        [STATEMENT_END_ATTEMPT] =
+                "UPDATE attempt SET outcome = ?3, ended_at = ?4, provider_request_id = ?5, cause = ?6, "
+                "retry_delay = ?7 WHERE job = ?1 AND number = ?2 AND outcome = 0",
+        [STATEMENT_ADD_IMAGE] =
+                "INSERT INTO image (job, number, sha256, format, width, height, size_bytes, revised_prompt) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        [STATEMENT_END_QUEUED] =
+                "UPDATE job SET status = ?2, ended_at = ?3, failure = ?4, held = 0, not_before = 0 "
+                "WHERE id = ?1 AND status = 0",
+        [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1",
+        [STATEMENT_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
+        [STATEMENT_GET_STATUS] = "SELECT status FROM job WHERE id = ?1",
+        [STATEMENT_GET_ATTEMPTS] =
+                "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause, retry_delay "
+                "FROM attempt WHERE job = ?1 ORDER BY number",
+        [STATEMENT_GET_IMAGES] =
+                "SELECT sha256, format, width, height, size_bytes, revised_prompt "
+                "FROM image WHERE job = ?1 ORDER BY number",
+        [STATEMENT_NEXT_WAITING_MODEL] =
+                "SELECT model FROM job WHERE status = 0 AND held = 0 AND model > ?1 ORDER BY model LIMIT 1",
+        [STATEMENT_NEXT_DUE] =
+                "SELECT id, sequence, not_before FROM job WHERE status = 0 AND held = 0 AND model = ?1 "
+                "AND (not_before, sequence) > (?3, ?4) AND not_before <= ?2 ORDER BY not_before, sequence LIMIT 1",
+        [STATEMENT_NEXT_UNTRIED] =
+                "SELECT id, sequence, not_before FROM job WHERE status = 0 AND held = 0 AND model = ?1 "
+                "AND not_before = 0 AND sequence > ?2 ORDER BY sequence LIMIT 1",
+        [STATEMENT_NEXT_RETRY_TIME] =
+                "SELECT not_before FROM job WHERE status = 0 AND held = 0 AND not_before <> 0 AND not_before > ?1 "
+                "ORDER BY not_before LIMIT 1",
+        [STATEMENT_OLDEST_RETRY] =
+                "SELECT id, sequence, not_before, started_at FROM job INDEXED BY job_begun "
+                "WHERE status = 0 AND held = 0 AND not_before <> 0 ORDER BY started_at LIMIT 1",
+        [STATEMENT_LIST] =
+                "SELECT " JOB_COLUMNS " FROM job WHERE (?1 < 0 OR status = ?1) "
+                "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2), 9223372036854775807) "
+                "ORDER BY sequence DESC LIMIT ?3",
+        /* Apart from the one above, so that the index of the key's jobs is used. */
+        [STATEMENT_LIST_OF_KEY] =
+                "SELECT " JOB_COLUMNS " FROM job WHERE key = ?4 AND (?1 < 0 OR status = ?1) "
+                "AND sequence < coalesce((SELECT sequence FROM job WHERE id = ?2 AND key = ?4), 9223372036854775807) "
+                "ORDER BY sequence DESC LIMIT ?3",
+        [STATEMENT_NEXT_ORPHAN] =
+                "SELECT id FROM job WHERE status = 1 AND lease IS NOT ?1 ORDER BY sequence LIMIT 1",
+        [STATEMENT_HAS_ATTEMPTS] = "SELECT EXISTS (SELECT 1 FROM attempt WHERE provider = ?1)",
+        [STATEMENT_IMAGE_USES] = "SELECT count(*) FROM image WHERE sha256 = ?1 AND format = ?2",
+        [STATEMENT_COUNT_WAITING] = "SELECT count(*) FROM job WHERE status = 0 AND held = 0",
+        [STATEMENT_COUNT_HELD] = "SELECT count(*) FROM job WHERE held = 1",
+        [STATEMENT_RELEASE_JOB] = "UPDATE job SET held = 0, not_before = 0 WHERE id = ?1 AND held = 1",
+        [STATEMENT_RELEASE_ALL] = "UPDATE job SET held = 0, not_before = 0 WHERE held = 1",
+        [STATEMENT_LEDGER_LAST] = "SELECT number, hash FROM ledger_entry ORDER BY number DESC LIMIT 1",
+        [STATEMENT_LEDGER_APPEND] =
+                "INSERT INTO ledger_entry (" ENTRY_COLUMNS ") "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        [STATEMENT_LEDGER_LIST] =
+                "SELECT " ENTRY_COLUMNS " FROM ledger_entry WHERE number > ?1 ORDER BY number LIMIT ?2",
+        [STATEMENT_LEDGER_HASH] = "SELECT hash FROM ledger_entry WHERE number = ?1",
+        [STATEMENT_LEDGER_GET_TOTAL] =
+                "SELECT reserved, spent, unknown, images FROM ledger_total WHERE scope = ?1 AND period = ?2 AND name = ?3",
+        [STATEMENT_LEDGER_SET_TOTAL] =
+                "INSERT INTO ledger_total (scope, period, name, reserved, spent, unknown, images) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (scope, period, name) DO UPDATE SET "
+                "reserved = ?4, spent = ?5, unknown = ?6, images = ?7",
+        [STATEMENT_LEDGER_TOTALS] =
+                "SELECT period, name, reserved, spent, unknown, images FROM ledger_total "
+                "WHERE scope = ?1 AND period BETWEEN ?2 AND ?3 ORDER BY period, name LIMIT ?4",
+        [STATEMENT_LEDGER_JOBS_RESERVED] =
+                "SELECT (SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 0 AND held = 0) + "
+                "(SELECT coalesce(sum(reserved), 0) FROM job WHERE held = 1) + "
+                "(SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 1 AND held = 0)",
+        [STATEMENT_FIND_IDEMPOTENT] =
+                "SELECT job.id, idempotency.body FROM idempotency JOIN job ON job.sequence = idempotency.job "
+                "WHERE scope = ?1 AND name = ?2",
+        [STATEMENT_ADD_IDEMPOTENT] = "INSERT INTO idempotency (scope, name, body, job) VALUES (?1, ?2, ?3, ?4)",
+        [STATEMENT_BUDGET_GET_PAUSE] = "SELECT since, until_day, reason FROM budget_pause",
+        [STATEMENT_BUDGET_SET_PAUSE] =
+                "INSERT OR REPLACE INTO budget_pause (id, since, until_day, reason) VALUES (1, ?1, ?2, ?3)",
+        [STATEMENT_BUDGET_END_PAUSE] = "DELETE FROM budget_pause",
+        [STATEMENT_ADD_KEY] =
+                "INSERT INTO client_key (id, name, hash, created_at, revoked_at, daily_budget, monthly_budget) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [STATEMENT_MERGE_KEY] =
+                "INSERT INTO client_key (id, name, hash, created_at, revoked_at, daily_budget, monthly_budget) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+                "ON CONFLICT (id) DO UPDATE SET name = excluded.name, hash = excluded.hash, "
+                "revoked_at = coalesce(revoked_at, excluded.revoked_at), daily_budget = excluded.daily_budget, "
+                "monthly_budget = excluded.monthly_budget",
+        [STATEMENT_REVOKE_KEY] = "UPDATE client_key SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1",
+        [STATEMENT_DELETE_KEY] = "DELETE FROM client_key WHERE id = ?1",
+        [STATEMENT_GET_KEY] =
+                "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
+                "WHERE id = ?1",
+        [STATEMENT_LIST_KEYS] =
+                "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
+                "WHERE sequence > coalesce((SELECT sequence FROM client_key WHERE id = ?1), 0) "
+                "ORDER BY sequence LIMIT ?2",
+        [STATEMENT_HAS_KEYS] = "SELECT EXISTS (SELECT 1 FROM client_key)",
+};
+
+int store_error(const Store *store, int result) {
+        switch (result & 0xff) {
+        case SQLITE_OK:
+        case SQLITE_ROW:
+        case SQLITE_DONE:
+                return 0;
+        case SQLITE_NOMEM:
+                return -ENOMEM;
+        case SQLITE_FULL:
+                return -ENOSPC;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+                return -EUCLEAN;
+        case SQLITE_PERM:
+        case SQLITE_READONLY:
+        case SQLITE_CANTOPEN:
+                return -EACCES;
+        case SQLITE_IOERR:
+                /* The reason lies in the system call; a disk that is full shows up here as well. Not so of an
+                 * fsync: what reached the disk is then unknown, whatever the reason. */
+                if (result == SQLITE_IOERR_FSYNC || result == SQLITE_IOERR_DIR_FSYNC)
+                        return -EIO;
+                return store && store->database && sqlite3_system_errno(store->database) == ENOSPC ? -ENOSPC : -EIO;
+        default:
+                return -EIO;
+        }
+}
+
+sqlite3_stmt *store_statement(Store *store, Statement statement) {
+        sqlite3_stmt **slot = &store->statements[statement];
+
+        if (!*slot &&
+            sqlite3_prepare_v3(store->database, statement_texts[statement], -1, SQLITE_PREPARE_PERSISTENT, slot,
+                               NULL) != SQLITE_OK)
+                return NULL;
+        return *slot;
+}
+
+int store_step(Store *store, sqlite3_stmt *statement) {
+        int result = sqlite3_step(statement);
+
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        return store_error(store, result);
+}
+
+int store_run(Store *store, Statement statement) {
+        sqlite3_stmt *prepared = store_statement(store, statement);
+
+        if (!prepared)
+                return store_error(store, sqlite3_errcode(store->database));
+        return store_step(store, prepared);
+}
+
+int store_prepare(Store *store, Statement which, sqlite3_stmt **ret) {
+        *ret = store_statement(store, which);
+        return *ret ? 0 : store_error(store, sqlite3_errcode(store->database));
+}
+
+void store_bind_text(sqlite3_stmt *statement, int index, const char *text) {
+        (void) sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+int store_column_text(sqlite3_stmt *statement, int column, char **ret) {
+        const char *text = (const char *) sqlite3_column_text(statement, column);
+
+        *ret = text ? strdup(text) : NULL;
+        return text && !*ret ? -ENOMEM : 0;
+}
+
+int store_step_integer(Store *store, sqlite3_stmt *statement, int64_t *ret) {
+        int result = sqlite3_step(statement);
+
+        if (result == SQLITE_ROW) {
+                *ret = sqlite3_column_int64(statement, 0);
+                /* RETURNING has done its work with the first row; the next step only confirms it. */
+                result = sqlite3_step(statement);
+                if (result == SQLITE_DONE)
+                        result = SQLITE_ROW;
+        }
+        (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
+        if (result == SQLITE_DONE)
+                return STORE_NOT_FOUND;
+        return store_error(store, result);
+}
+
+static int execute(Store *store, const char *text) {
+        return store_error(store, sqlite3_exec(store->database, text, NULL, NULL, NULL));
+}
+
+static int get_pragma(Store *store, const char *text, int *ret) {
+        sqlite3_stmt *statement;
+        int result;
+
+        result = sqlite3_prepare_v2(store->database, text, -1, &statement, NULL);
+        if (result != SQLITE_OK)
+                return store_error(store, result);
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW)
+                *ret = sqlite3_column_int(statement, 0);
+        (void) sqlite3_finalize(statement);
+        return store_error(store, result);
+}
+
+static int migrate_one(Store *store, int version) {
+        char text[64];
+        int r;
+
+        r = execute(store, "BEGIN IMMEDIATE");
+        if (r < 0)
+                return r;
+
+        (void) snprintf(text, sizeof(text), "PRAGMA user_version = %d", version + 1);
+        r = execute(store, store_migrations[version]);
+        if (r >= 0)
+                r = execute(store, text);
+        if (r >= 0)
+                r = execute(store, "COMMIT");
+        if (r < 0)
+                (void) execute(store, "ROLLBACK");
+        return r;
+}
+
+/* The schema's version; 0 for a file that is new. What is not ours is left as it is. */
+static int identify(Store *store, int *ret_version) {
+        int version = 0, application = 0, tables = 0;
+        int r;
+
+        r = get_pragma(store, "PRAGMA user_version", &version);
+        if (r >= 0)
+                r = get_pragma(store, "PRAGMA application_id", &application);
+        if (r >= 0)
+                r = get_pragma(store, "SELECT count(*) FROM sqlite_schema", &tables);
+        if (r < 0)
+                return r;
+
+        if (application != STORE_APPLICATION_ID && (application != 0 || version != 0 || tables != 0))
+                return -EUCLEAN;
+        if (version < 0 || (version == 0 && tables != 0))
+                return -EUCLEAN;
+        if (version > store_version)
+                return -EPROTONOSUPPORT;
+
+        *ret_version = version;
+        return 0;
+}
+
+static int migrate(Store *store, int version) {
+        char text[64];
+        int r = 0;
+
+        if (version == 0) {
+                (void) snprintf(text, sizeof(text), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
+                r = execute(store, text);
+        }
+        for (; r >= 0 && version < store_version; version++)
+                r = migrate_one(store, version);
+        return r;
+}
+
+static int configure(Store *store) {
+        char text[256];
+
+        (void) snprintf(text, sizeof(text),
+                        "PRAGMA journal_mode = WAL;"
+                        "PRAGMA synchronous = FULL;"
+                        "PRAGMA foreign_keys = ON;"
+                        "PRAGMA temp_store = MEMORY;"
+                        "PRAGMA cache_size = -%d;"
+                        "PRAGMA wal_autocheckpoint = %d;",
+                        CACHE_KIB, WAL_CHECKPOINT_PAGES);
+        return execute(store, text);
+}
+
+/* What a crash or a failed fsync has left in the WAL goes into the database, durably, before anything is appended
+ * behind it. Otherwise a page of the WAL that the kernel holds but never wrote would stand between what is durable and
+ * what comes after: a power cut later would lose both. */
+static int settle_wal(Store *store) {
+        int result = sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+        return store_error(store, result);
+}
+
+/* A database may come out of an archive, and with it triggers and views: nothing that stands in a file runs here, and
+ * our own statements have none. */
+static int distrust(Store *store) {
+        static const struct {
+                int option, on;
+        } settings[] = {
+                { SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
+                { SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
+                { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+                { SQLITE_DBCONFIG_DEFENSIVE, 1 },
+        };
+        int result = SQLITE_OK;
+
+        for (size_t i = 0; i < ELEMENTS(settings) && result == SQLITE_OK; i++)
+                result = sqlite3_db_config(store->database, settings[i].option, settings[i].on, NULL);
+        return store_error(store, result);
+}
+
+int store_open(Store **ret, const char *path) {
+        _cleanup_(store_freep) Store *store = NULL;
+        int result, version, r;
+
+        store = calloc(1, sizeof(*store));
+        if (!store)
+                return -ENOMEM;
+
+        result = sqlite3_open_v2(path, &store->database,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                                 SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, NULL);
+        if (result != SQLITE_OK)
+                return store_error(store, result);
+
+        r = distrust(store);
+        /* One writer: no shared-memory file, no lock calls. */
+        if (r >= 0)
+                r = execute(store, "PRAGMA locking_mode = EXCLUSIVE");
+        if (r >= 0)
+                r = identify(store, &version);
+        if (r >= 0)
+                r = configure(store);
+        if (r >= 0)
+                r = settle_wal(store);
+        if (r >= 0)
+                r = migrate(store, version);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(store);
+        return 0;
+}
+
+Store *store_free(Store *store) {
+        if (!store)
+                return NULL;
+
+        store_copy_end(store);
+        for (size_t i = 0; i < _STATEMENTS; i++)
+                (void) sqlite3_finalize(store->statements[i]);
+        (void) sqlite3_close(store->database);
+        free(store);
+        return NULL;
+}
+
+int store_group_begin(Store *store) {
+        assert(!store_group_open(store));
+
+        return store_run(store, STATEMENT_BEGIN);
+}
+
+int store_group_commit(Store *store) {
+        int r;
+
+        assert(store_group_open(store));
+
+        r = store_run(store, STATEMENT_COMMIT);
+        if (r < 0)
+                store_group_rollback(store);
+        return r;
+}
+
+void store_group_rollback(Store *store) {
+        if (store_group_open(store))
+                (void) store_run(store, STATEMENT_ROLLBACK);
+}
+
+bool store_group_open(const Store *store) {
+        return !sqlite3_get_autocommit(store->database);
+}
