@@ -140,7 +140,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(foreach d,api worker scheduler 
 	$(say) LD $@
 	$(q)$(CC) $(all_ldflags) $^ $(LIBS_api) $(LIBS_worker) $(LIBS_scheduler) $(LIBS_common) -lcmocka -o $@
 
-# Test programs see the internals of every daemon. File names differ between them but for manager.h: the worker's is meant.
+# Test programs see the internals of every daemon. File names differ between them but for manager.h: the worker's counts.
 $(BUILD)/tests/%.o: private CFLAGS += -Idaemons/worker -Idaemons/api -Idaemons/scheduler -Idaemons/alerter -Idaemons/ctl
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(foreach d,api worker scheduler alerter,$(call daemon_library,$(d))) $(shared_library)
