@@ -87,6 +87,18 @@ static void test_auto_is_the_dearest(void **state) {
         assert_int_equal(quote(book, request_for("auto", "low", 1), 0), 6000);
 }
 
+/* What "*" says hides nothing dearer that a size or quality of its own may cost. */
+static void test_auto_is_the_dearest_beside_every_other(void **state) {
+        _cleanup_(price_book_freep) PriceBook *book = book_of(
+                *state, "\"1024x1024 * $5\", \"* medium $1\", \"* high $2\", \"512x512 high $7\"", "");
+
+        assert_int_equal(quote(book, request_for("1024x1024", "medium", 1), 0), 5000000);
+        assert_int_equal(quote(book, request_for(NULL, "medium", 1), 0), 5000000);
+        assert_int_equal(quote(book, request_for("1536x1024", NULL, 1), 0), 2000000);
+        assert_int_equal(quote(book, request_for("512x512", NULL, 1), 0), 7000000);
+        assert_int_equal(quote(book, request_for(NULL, NULL, 1), 0), 7000000);
+}
+
 static void test_lines_of_auto_and_of_every_other(void **state) {
         _cleanup_(price_book_freep) PriceBook *book = book_of(
                 *state, "\"auto * $0.05\", \"512x512 * $0.01\", \"* high $0.9\", \"* auto $0.4\"", "");
@@ -243,6 +255,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 BOOK_TEST(test_size_and_quality_choose_the_line),
                 BOOK_TEST(test_auto_is_the_dearest),
+                BOOK_TEST(test_auto_is_the_dearest_beside_every_other),
                 BOOK_TEST(test_lines_of_auto_and_of_every_other),
                 BOOK_TEST(test_a_sum_is_rounded_up_once),
                 BOOK_TEST(test_fractions_of_micros),

@@ -150,42 +150,68 @@ static bool is_auto(const char *value) {
         return !value || text_equal(value, "auto");
 }
 
-/* Without a line of its own, a value is what "*" says; "auto" may then become any. */
-static bool line_takes(const char *line, const char *value, bool own) {
-        if (own)
-                return text_equal(line, value ?: "auto");
-        return text_equal(line, "*") || is_auto(value);
+/* The line of a size and a quality, "auto" being one as any other: one of its own, else what "*" says. A line of the
+ * size comes before one of the quality. */
+static bool find_line(const PriceEntry *entry, const char *size, const char *quality, micros_t *ret) {
+        const char *const order[][2] = { { size, quality }, { size, "*" }, { "*", quality }, { "*", "*" } };
+
+        for (size_t i = 0; i < ELEMENTS(order); i++)
+                for (size_t j = 0; j < entry->n_images; j++)
+                        if (text_equal(entry->images[j].size, order[i][0]) &&
+                            text_equal(entry->images[j].quality, order[i][1])) {
+                                *ret = entry->images[j].amount;
+                                return true;
+                        }
+        return false;
 }
 
-/* The dearest line that fits; false when none does. */
-static bool find_image_price(const PriceEntry *entry, const PricedRequest *request, bool own_size, bool own_quality,
-                             micros_t *ret) {
+static bool names_size(const PriceEntry *entry, const char *size) {
+        for (size_t i = 0; i < entry->n_images; i++)
+                if (text_equal(entry->images[i].size, size))
+                        return true;
+        return false;
+}
+
+/* Whether a line is written for just this, so that `auto` needs not be guessed. */
+static bool has_line(const PriceEntry *entry, const char *size, const char *quality) {
+        const char *named = is_auto(size) || names_size(entry, size) ? size : "*";
+
+        for (size_t i = 0; i < entry->n_images; i++)
+                if (text_equal(entry->images[i].size, named) &&
+                    (text_equal(entry->images[i].quality, quality) ||
+                     (!is_auto(quality) && text_equal(entry->images[i].quality, "*"))))
+                        return true;
+        return false;
+}
+
+/* The dearest that `auto` may become: of all that lines name, and of what "*" stands for. */
+static bool find_ceiling(const PriceEntry *entry, const char *size, const char *quality, micros_t *ret) {
         bool found = false;
 
         for (size_t i = 0; i < entry->n_images; i++) {
                 const ImagePrice *line = &entry->images[i];
+                micros_t amount;
 
-                if (!line_takes(line->size, request->size, own_size) ||
-                    !line_takes(line->quality, request->quality, own_quality))
+                if (!find_line(entry, is_auto(size) ? line->size : size, is_auto(quality) ? line->quality : quality,
+                               &amount))
                         continue;
-                *ret = found ? MAX(*ret, line->amount) : line->amount;
+                *ret = found ? MAX(*ret, amount) : amount;
                 found = true;
         }
         return found;
 }
 
 static int price_image(const PriceEntry *entry, const PricedRequest *request, micros_t *ret, Buffer *reason) {
+        const char *size = request->size ?: "auto", *quality = request->quality ?: "auto";
         int r;
 
-        for (int own_size = 1; own_size >= 0; own_size--)
-                for (int own_quality = 1; own_quality >= 0; own_quality--)
-                        if (find_image_price(entry, request, own_size, own_quality, ret))
-                                return 0;
+        if (has_line(entry, size, quality) ? find_line(entry, size, quality, ret)
+                                           : find_ceiling(entry, size, quality, ret))
+                return 0;
 
         r = buffer_printf(reason, "There is no price for %s of %s in size %s and quality %s; expected a line \"%s %s "
                           "$AMOUNT\" in per_image of its entry in prices.conf.", request->model, request->provider,
-                          request->size ?: "auto", request->quality ?: "auto", request->size ?: "auto",
-                          request->quality ?: "auto");
+                          size, quality, size, quality);
         return r < 0 ? r : PRICE_MISSING;
 }
 
