@@ -123,10 +123,10 @@ static bool speaks_of_auto(const uint8_t *data, size_t size) {
 
 static void ask(const PriceBook *book, const Question *question, bool auto_is_ceiling) {
         PricedRequest other = question->request;
-        micros_t cost = -1, settled = -1;
+        micros_t cost = -1, by_tokens = -1, settled = -1;
         int r = quote(book, &question->request, question->now, &cost);
 
-        (void) settle(book, question, &question->usage, &settled);
+        (void) settle(book, question, &question->usage, &by_tokens);
         require(settle(book, question, NULL, &settled) == r && settled == cost);
         if (r == PRICE_MISSING)
                 return;

@@ -9,10 +9,11 @@ FOLDER=$(mktemp -d)
 trap 'rm -rf "$FOLDER"' EXIT
 number=0 failed=0
 
-# expect WHAT CLOSING STATUS PROGRAM...: each program is a shell script that plays a test program.
+# expect WHAT CLOSING STATUS [--alone] PROGRAM...: each program is a shell script that plays a test program.
 expect() {
     local what=$1 closing=$2 status=$3 got_status=0 programs=() program verdict=ok got
     for program in "${@:4}"; do
+        [[ $program != --alone ]] || { programs+=(--alone) && continue; }
         echo "$program" >"$FOLDER/program-${#programs[@]}"
         programs+=("program-${#programs[@]}=bash $FOLDER/program-${#programs[@]}")
     done
@@ -57,6 +58,12 @@ expect 'no output' '0 passed, 1 failed' 1 ':'
 expect 'no test' '0 passed, 1 failed' 1 'echo 1..0'
 expect 'only skipped tests' '0 passed, 0 failed, 1 skipped' 1 'echo "1..0 # SKIP none here"'
 expect 'a program that gives up' '1 passed, 1 failed' 1 'echo 1..1; echo ok 1; echo "Bail out! no disk"'
+expect 'one that runs alone' '3 passed, 0 failed' 0 \
+    "touch $FOLDER/busy; sleep 0.3; rm $FOLDER/busy; echo 1..1; echo ok 1" --alone \
+    "test ! -e $FOLDER/busy || exit 1; touch $FOLDER/busy; sleep 0.1; rm $FOLDER/busy; echo 1..1; echo ok 1" \
+    "test ! -e $FOLDER/busy || exit 1; echo 1..1; echo ok 1"
+expect 'a failed test of one that runs alone' '1 passed, 1 failed' 1 'echo 1..1; echo ok 1' --alone \
+    'echo 1..1; echo not ok 1'
 expect 'a program that hangs' '1 passed, 1 failed' 1 'echo 1..1; echo ok 1; exec sleep 60'
 # shellcheck disable=SC2016 # the program expands it
 expect 'a program that kills its watcher' '1 passed, 1 failed' 1 'echo 1..1; echo ok 1; kill -KILL $PPID'
