@@ -46,6 +46,11 @@ static const MetricFamily worker_metrics[] = {
                 .help = "Image generations in progress.",
                 .type = METRIC_GAUGE,
         },
+        [METRIC_ANSWERS_PAUSED] = {
+                .name = "genai_answers_paused",
+                .help = "Answers of providers that wait for others to end (worker.answers_bytes_max).",
+                .type = METRIC_GAUGE,
+        },
         [METRIC_JOBS_WAITING] = {
                 .name = "genai_jobs_waiting",
                 .help = "Jobs that wait to be dispatched.",
@@ -217,6 +222,7 @@ static int worker_format_metrics(Buffer *text, void *userdata) {
         Manager *manager = userdata;
 
         metrics_set(manager->metrics, METRIC_JOBS_WAITING, NULL, (double) dispatcher_waiting(manager->dispatcher));
+        metrics_set(manager->metrics, METRIC_ANSWERS_PAUSED, NULL, http_client_paused(manager->http));
         spending_measure(manager->spending, manager->metrics);
         return metrics_format(manager->metrics, text);
 }
@@ -257,6 +263,7 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
         r = spending_reload(manager->spending);
         if (r < 0)
                 (void) log_warning_errno(r, "the budgets' time zone or pause can't be taken");
+        http_client_set_answers_max(manager->http, settings->worker.answers_bytes_max);
         dispatcher_look(manager->dispatcher);
         return 0;
 }
@@ -408,6 +415,9 @@ static int build(Manager *manager) {
         r = thread_pool_new(&manager->threads, event, "helpers", HELPER_THREADS);
         if (r >= 0)
                 r = http_client_new(&manager->http, event, CONNECTIONS_PER_HOST_MAX);
+        if (r >= 0)
+                http_client_set_answers_max(manager->http,
+                                            service_settings(manager->service)->worker.answers_bytes_max);
         if (r >= 0)
                 r = image_store_new(&manager->images, state_fd);
         if (r >= 0)

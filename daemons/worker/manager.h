@@ -60,6 +60,7 @@ int manager_look_for_paid_history(Manager *manager);
 /* Indexes of the worker's metric families. */
 enum {
         METRIC_ACTIVE_GENERATIONS,
+        METRIC_ANSWERS_PAUSED,
         METRIC_JOBS_WAITING,
         METRIC_JOBS_TOTAL,
         METRIC_ATTEMPTS_TOTAL,

@@ -258,6 +258,10 @@ static const ConfSetting worker_settings[] = {
           .help = "With work waiting and no progress for so long the watchdog is no longer fed." },
         { "storage_free_min", CONF_SIZE, FIELD(WorkerSettings, storage_free_min), RANGE(0, 1024 * GIB),
           .fallback = "256M", .help = "With less space free, new jobs are refused and the health is degraded." },
+        { "answers_bytes_max", CONF_SIZE, FIELD(WorkerSettings, answers_bytes_max), RANGE(MIB, 1024 * GIB),
+          .fallback = "1G",
+          .help = "Of the providers' answers under way together, as they are sent. Those that would pass it are read on "
+                  "as others end, and lose none of their time by it; one of them is always read." },
         { "default_model", CONF_STRING, FIELD(WorkerSettings, default_model), RANGE(1, 128),
           .help = "Model of requests that name none; the first usable one while unset." },
         /* Longer than an attempt may take: what is paid for is waited for. */

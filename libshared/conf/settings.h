@@ -137,6 +137,7 @@ typedef struct WorkerSettings {
         usec_t stall_timeout;         /* queue with work and no progress: the watchdog is not fed */
         usec_t idle_timeout, drain_timeout;
         uint64_t storage_free_min;    /* below it /health says degraded and submissions get 503 */
+        uint64_t answers_bytes_max;   /* of the providers' answers under way; beyond it their transfers pause */
         char *default_model;          /* where the file says nothing: the first whose provider is enabled; else NULL */
 } WorkerSettings;
 

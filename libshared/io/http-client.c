@@ -15,6 +15,11 @@
  *
  * `sent` is true as soon as any byte of the request has been handed to the kernel or to TLS.
  *
+ * Answers are paid for, so when too much of them is under way, none is refused: a transfer is paused before the bytes
+ * that would pass the bound, and its deadline with it. The first to be stopped there is the leader: it goes on in
+ * spite of the bound until it ends, else all could wait for one another. Whenever a transfer ends, those that pause
+ * are tried again, the oldest first.
+ *
  * Invariants: a transfer is in the client's list and in the multi handle, or is being ended; `done` is called exactly
  * once, never from http_client_start(). Secrets: header lines are wiped here after use; libcurl's own copy of the
  * request lives as long as its transfer. Proxies of the environment, .netrc and cookies are not used. */
@@ -51,7 +56,11 @@ struct HttpClient {
         PollSet *sockets;
         sd_event_source *timer;
         sd_event_source *defer;            /* takes one ended transfer a turn */
-        HttpTransfer *transfers;
+        sd_event_source *resume;           /* lets what pauses go on */
+        HttpTransfer *transfers;           /* the newest first */
+        HttpTransfer *leader;              /* goes on past the bound; or NULL */
+        uint64_t answers_bytes, answers_bytes_max;
+        unsigned n_paused;
         bool global_ready;
         bool inside;                       /* libcurl is running: its functions must not be entered again */
 };
@@ -71,6 +80,8 @@ struct HttpTransfer {
         uint64_t answer_bytes, answer_bytes_max;
         size_t header_bytes;
         long status;
+        usec_t time_left;                  /* until its deadline, while it pauses */
+        bool paused;
         bool final;                        /* the status line is not that of a 1xx */
         bool added;                        /* to the multi handle */
         int error;                         /* why a callback stopped the transfer */
@@ -96,11 +107,26 @@ static void transfer_link(HttpTransfer *transfer) {
         client->transfers = transfer;
 }
 
+/* It has no part in the bound any more. */
+static void transfer_leave(HttpTransfer *transfer) {
+        HttpClient *client = transfer->client;
+
+        client->answers_bytes -= transfer->answer_bytes;
+        transfer->answer_bytes = 0;
+        client->n_paused -= transfer->paused;
+        transfer->paused = false;
+        if (client->leader == transfer)
+                client->leader = NULL;
+        if (client->n_paused > 0)
+                (void) sd_event_source_set_enabled(client->resume, SD_EVENT_ONESHOT);
+}
+
 static HttpTransfer *transfer_free(HttpTransfer *transfer) {
         if (!transfer)
                 return NULL;
 
         transfer_unlink(transfer);
+        transfer_leave(transfer);
         if (transfer->added)
                 (void) curl_multi_remove_handle(transfer->client->multi, transfer->easy);
         curl_easy_cleanup(transfer->easy);
@@ -181,6 +207,7 @@ static void transfer_end(HttpTransfer *ended, int error, const char *message) {
 
         (void) snprintf(result.message, sizeof(result.message), "%s", message);
         transfer_unlink(transfer);
+        transfer_leave(transfer);
         if (transfer->added)
                 (void) curl_multi_remove_handle(transfer->client->multi, transfer->easy);
         transfer->added = false;
@@ -231,6 +258,42 @@ static void run_multi(HttpClient *client, curl_socket_t socket, int events) {
         (void) curl_multi_socket_action(client->multi, socket, events, &running);
         client->inside = false;
         (void) sd_event_source_set_enabled(client->defer, SD_EVENT_ONESHOT);
+}
+
+static HttpTransfer *oldest_paused(const HttpClient *client) {
+        HttpTransfer *oldest = NULL;
+
+        for (HttpTransfer *transfer = client->transfers; transfer; transfer = transfer->next)
+                if (transfer->paused)
+                        oldest = transfer;
+        return oldest;
+}
+
+static void transfer_resume(HttpTransfer *transfer) {
+        HttpClient *client = transfer->client;
+
+        client->n_paused--;
+        transfer->paused = false;
+        (void) sd_event_source_set_time_relative(transfer->deadline, transfer->time_left);
+        (void) sd_event_source_set_enabled(transfer->deadline, SD_EVENT_ONESHOT);
+
+        /* What libcurl kept of the answer is handed out from in here, and may pause it again. */
+        client->inside = true;
+        (void) curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+        client->inside = false;
+}
+
+/* Until one of them pauses again, which says that there is no more room. */
+static int on_resume(_unused_ sd_event_source *source, void *userdata) {
+        HttpClient *client = userdata;
+        HttpTransfer *transfer;
+
+        while ((transfer = oldest_paused(client))) {
+                transfer_resume(transfer);
+                if (transfer->paused)
+                        break;
+        }
+        return 0;
 }
 
 static int on_socket(_unused_ PollSource *source, int fd, uint32_t revents, void *userdata) {
@@ -312,7 +375,15 @@ static int add_sources(HttpClient *client) {
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(client->defer, "http-client-ended");
-        return sd_event_source_set_enabled(client->defer, SD_EVENT_OFF);
+        r = sd_event_source_set_enabled(client->defer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+
+        r = sd_event_add_defer(client->event, &client->resume, on_resume, client);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(client->resume, "http-client-resume");
+        return sd_event_source_set_enabled(client->resume, SD_EVENT_OFF);
 }
 
 int http_client_new(HttpClient **ret, sd_event *event, unsigned connections_per_host_max) {
@@ -323,6 +394,7 @@ int http_client_new(HttpClient **ret, sd_event *event, unsigned connections_per_
         if (!client)
                 return -ENOMEM;
         client->event = sd_event_ref(event);
+        client->answers_bytes_max = UINT64_MAX;
 
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
                 return -ENOMEM;
@@ -367,6 +439,7 @@ HttpClient *http_client_free(HttpClient *client) {
         (void) poll_set_free(client->sockets);
         (void) sd_event_source_disable_unref(client->timer);
         (void) sd_event_source_disable_unref(client->defer);
+        (void) sd_event_source_disable_unref(client->resume);
         (void) sd_event_unref(client->event);
         free(client);
         return NULL;
@@ -421,10 +494,36 @@ static size_t on_header(char *line, _unused_ size_t one, size_t size, void *user
         return size;
 }
 
+/* Whether so many more bytes are within the bound, or the transfer need not care. */
+static bool may_take(HttpTransfer *transfer, size_t size) {
+        HttpClient *client = transfer->client;
+
+        if (client->answers_bytes <= client->answers_bytes_max &&
+            size <= client->answers_bytes_max - client->answers_bytes)
+                return true;
+        if (!client->leader)
+                client->leader = transfer;
+        return client->leader == transfer;
+}
+
+static size_t transfer_pause(HttpTransfer *transfer) {
+        usec_t now = time_now_monotonic(), deadline = now;
+
+        (void) sd_event_source_get_time(transfer->deadline, &deadline);
+        (void) sd_event_source_set_enabled(transfer->deadline, SD_EVENT_OFF);
+        transfer->time_left = deadline > now ? deadline - now : 0;
+        transfer->paused = true;
+        transfer->client->n_paused++;
+        return CURL_WRITEFUNC_PAUSE;
+}
+
 static size_t on_body(char *data, _unused_ size_t one, size_t size, void *userdata) {
         HttpTransfer *transfer = userdata;
         int r = 0;
 
+        if (!may_take(transfer, size))
+                return transfer_pause(transfer);
+        transfer->client->answers_bytes += size;
         transfer->answer_bytes += size;
         if (transfer->answer_bytes > transfer->answer_bytes_max)
                 r = -EFBIG;
@@ -578,6 +677,20 @@ int http_client_start(HttpClient *client, const HttpRequest *request, const Http
 
         *ret = TAKE_PTR(transfer);
         return 0;
+}
+
+void http_client_set_answers_max(HttpClient *client, uint64_t bytes) {
+        client->answers_bytes_max = bytes;
+        if (client->n_paused > 0)
+                (void) sd_event_source_set_enabled(client->resume, SD_EVENT_ONESHOT);
+}
+
+uint64_t http_client_answers_bytes(const HttpClient *client) {
+        return client->answers_bytes;
+}
+
+unsigned http_client_paused(const HttpClient *client) {
+        return client->n_paused;
 }
 
 void http_transfer_cancel(HttpTransfer *transfer) {

@@ -45,6 +45,13 @@ int http_client_new(HttpClient **ret, sd_event *event, unsigned connections_per_
 HttpClient *http_client_free(HttpClient *client);
 DEFINE_CLEANUP(HttpClient *, http_client_free);
 
+/* How many bytes the answers under way may have together, as they came over the wire (UINT64_MAX at first). Beyond it
+ * their transfers pause, which costs them none of their time, and go on as others end; one of them always goes on, so
+ * that they do end, and by so much the bound may be passed. */
+void http_client_set_answers_max(HttpClient *client, uint64_t bytes);
+uint64_t http_client_answers_bytes(const HttpClient *client);
+unsigned http_client_paused(const HttpClient *client);  /* transfers */
+
 /* `handlers` is copied. `done` comes later, from the loop. -EINVAL: the URL or a header line is none. */
 int http_client_start(HttpClient *client, const HttpRequest *request, const HttpHandlers *handlers, void *userdata,
                       HttpTransfer **ret);

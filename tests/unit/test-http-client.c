@@ -563,6 +563,174 @@ static void test_proxies_of_the_environment_are_not_used(void **state) {
         (void) unsetenv("all_proxy");
 }
 
+#define LONG_ANSWER_BYTES ((size_t) 256 * 1024)
+#define SHORT_TIMEOUT (200 * USEC_PER_MSEC)
+
+static atomic_bool last_bytes_are_sent;
+
+/* A long answer, whose last byte comes when the test says so. */
+static bool answer_all_but_the_end(LoopbackServer *server, int fd, _unused_ const char *request,
+                                   _unused_ unsigned number) {
+        char head[64];
+
+        (void) snprintf(head, sizeof(head), "HTTP/1.1 200 X\r\nContent-Length: %zu\r\n\r\n", LONG_ANSWER_BYTES);
+        loopback_send_text(fd, head);
+        loopback_send(fd, server->answer, LONG_ANSWER_BYTES - 1);
+        while (!atomic_load(&last_bytes_are_sent) && !atomic_load(&server->stopping))
+                (void) usleep(1000);
+        loopback_send(fd, server->answer, 1);
+        return true;
+}
+
+static void serve_long_answers(Fixture *fixture) {
+        atomic_store(&last_bytes_are_sent, false);
+        serve(fixture, answer_all_but_the_end);
+        fixture->server->answer = calloc(1, LONG_ANSWER_BYTES);
+        assert_non_null(fixture->server->answer);
+}
+
+static void run_for(Fixture *fixture, usec_t time) {
+        usec_t end = time_now_monotonic() + time, now;
+
+        while ((now = time_now_monotonic()) < end)
+                assert_true(sd_event_run(fixture->event, end - now) >= 0);
+}
+
+static void await_bytes(Fixture *fixture, uint64_t bytes) {
+        usec_t deadline = time_now_monotonic() + TEST_TIMEOUT;
+
+        while (http_client_answers_bytes(fixture->client) < bytes) {
+                assert_true(time_now_monotonic() < deadline);
+                assert_true(sd_event_run(fixture->event, 10 * USEC_PER_MSEC) >= 0);
+        }
+}
+
+static void await_paused(Fixture *fixture, unsigned n) {
+        usec_t deadline = time_now_monotonic() + TEST_TIMEOUT;
+
+        while (http_client_paused(fixture->client) != n) {
+                assert_true(time_now_monotonic() < deadline);
+                assert_true(sd_event_run(fixture->event, 10 * USEC_PER_MSEC) >= 0);
+        }
+}
+
+/* The first is at the bound, and the only one that goes on past it. */
+static void start_at_the_bound(Fixture *fixture, Outcome *first, Outcome *second, usec_t timeout) {
+        http_client_set_answers_max(fixture->client, 1024);
+        start(first, fixture, (HttpRequest) {});
+        await_bytes(fixture, LONG_ANSWER_BYTES - 1);
+        start(second, fixture, (HttpRequest) { .timeout = timeout });
+        await_paused(fixture, 1);
+        assert_int_equal(http_client_answers_bytes(fixture->client), LONG_ANSWER_BYTES - 1);
+}
+
+static void test_answers_pause_at_their_bound(void **state) {
+        enum { N = 4 };  /* as many connections as the client makes */
+        Fixture *fixture = *state;
+        Outcome outcomes[N] = {};
+
+        serve_long_answers(fixture);
+        http_client_set_answers_max(fixture->client, LONG_ANSWER_BYTES);
+        for (unsigned i = 0; i < N; i++)
+                start(&outcomes[i], fixture, (HttpRequest) {});
+        run_for(fixture, SHORT_TIMEOUT);
+        assert_true(http_client_paused(fixture->client) >= N - 2);
+        assert_true(http_client_answers_bytes(fixture->client) >= LONG_ANSWER_BYTES - 1);
+        assert_true(http_client_answers_bytes(fixture->client) <= 2 * LONG_ANSWER_BYTES);
+
+        atomic_store(&last_bytes_are_sent, true);
+        for (unsigned i = 0; i < N; i++) {
+                await(&outcomes[i]);
+                assert_int_equal(outcomes[i].result.error, 0);
+                assert_int_equal(outcomes[i].body.size, LONG_ANSWER_BYTES);
+                finish(&outcomes[i]);
+        }
+        assert_int_equal(http_client_paused(fixture->client), 0);
+        assert_int_equal(http_client_answers_bytes(fixture->client), 0);
+}
+
+/* The first one goes on past any bound, so it is by the second that its edge is seen. */
+static void test_the_bound_is_exact(void **state) {
+        Fixture *fixture = *state;
+        Outcome first = {}, second = {};
+
+        serve_long_answers(fixture);
+        start_at_the_bound(fixture, &first, &second, 0);
+        http_client_set_answers_max(fixture->client, 2 * (LONG_ANSWER_BYTES - 1) - 1);
+        run_for(fixture, SHORT_TIMEOUT);
+        assert_int_equal(http_client_paused(fixture->client), 1);
+        http_client_set_answers_max(fixture->client, 2 * (LONG_ANSWER_BYTES - 1));
+        await_bytes(fixture, 2 * (LONG_ANSWER_BYTES - 1));
+        assert_int_equal(http_client_paused(fixture->client), 0);
+        http_transfer_cancel(second.transfer);
+        http_transfer_cancel(first.transfer);
+        finish(&first);
+        finish(&second);
+}
+
+static void test_a_pause_takes_nothing_of_the_time(void **state) {
+        Fixture *fixture = *state;
+        Outcome first = {}, second = {};
+
+        serve_long_answers(fixture);
+        start_at_the_bound(fixture, &first, &second, SHORT_TIMEOUT);
+        run_for(fixture, 2 * SHORT_TIMEOUT);
+        assert_false(second.done);
+        atomic_store(&last_bytes_are_sent, true);
+        await(&first);
+        await(&second);
+        assert_int_equal(second.result.error, 0);
+        assert_int_equal(second.body.size, LONG_ANSWER_BYTES);
+        finish(&first);
+        finish(&second);
+}
+
+static void test_the_time_goes_on_after_a_pause(void **state) {
+        Fixture *fixture = *state;
+        Outcome first = {}, second = {};
+
+        serve_long_answers(fixture);
+        start_at_the_bound(fixture, &first, &second, SHORT_TIMEOUT);
+        http_client_set_answers_max(fixture->client, UINT64_MAX);
+        await(&second);
+        assert_int_equal(second.result.error, -ETIMEDOUT);
+        assert_false(first.done);
+        finish(&first);
+        finish(&second);
+        http_transfer_cancel(first.transfer);
+}
+
+static void test_a_cancelled_leader_makes_room(void **state) {
+        Fixture *fixture = *state;
+        Outcome first = {}, second = {};
+
+        serve_long_answers(fixture);
+        start_at_the_bound(fixture, &first, &second, 0);
+        http_transfer_cancel(first.transfer);
+        await_bytes(fixture, LONG_ANSWER_BYTES - 1);
+        assert_int_equal(http_client_paused(fixture->client), 0);
+        atomic_store(&last_bytes_are_sent, true);
+        await(&second);
+        assert_int_equal(second.result.error, 0);
+        finish(&first);
+        finish(&second);
+}
+
+static void test_what_pauses_can_be_cancelled(void **state) {
+        Fixture *fixture = *state;
+        Outcome first = {}, second = {};
+
+        serve_long_answers(fixture);
+        start_at_the_bound(fixture, &first, &second, 0);
+        http_transfer_cancel(second.transfer);
+        assert_int_equal(second.result.error, -ECANCELED);
+        assert_int_equal(http_client_paused(fixture->client), 0);
+        http_transfer_cancel(first.transfer);
+        assert_int_equal(http_client_answers_bytes(fixture->client), 0);
+        finish(&first);
+        finish(&second);
+}
+
 static void test_what_cannot_be_asked_for(void **state) {
         static const char *const broken[] = { "X-A: b\r\nX-Injected: c", NULL };
         Fixture *fixture = *state;
@@ -605,6 +773,12 @@ int main(void) {
                 TEST(test_free_cancels_what_runs),
                 TEST(test_many_at_once),
                 TEST(test_proxies_of_the_environment_are_not_used),
+                TEST(test_answers_pause_at_their_bound),
+                TEST(test_the_bound_is_exact),
+                TEST(test_a_pause_takes_nothing_of_the_time),
+                TEST(test_the_time_goes_on_after_a_pause),
+                TEST(test_a_cancelled_leader_makes_room),
+                TEST(test_what_pauses_can_be_cancelled),
                 TEST(test_what_cannot_be_asked_for),
         };
 

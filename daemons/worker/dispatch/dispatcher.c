@@ -545,6 +545,8 @@ bool dispatcher_stalled(const Dispatcher *dispatcher) {
         if (dispatcher->waiting > 0 && dispatcher->n_runs == 0 && now > dispatcher->progress_at + stall &&
             now > dispatcher->blocked_until && now - dispatcher->blocked_until > stall)
                 return true;
+        if (http_client_paused(dispatcher->manager->http) > 0)
+                return false;  /* such a one may end after its deadline */
         for (const AttemptRun *run = dispatcher->runs; run; run = run->next)
                 if (run->deadline > 0 && now > run->deadline + stall)
                         return true;
