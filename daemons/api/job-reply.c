@@ -255,6 +255,8 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
         if (r >= 0)
                 r = add_cost(object, job);
         if (r >= 0)
+                r = add_text_or_null(object, "cache", job);
+        if (r >= 0)
                 r = add_attempts(object, job);
         if (r < 0)
                 return r;

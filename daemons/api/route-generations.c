@@ -30,6 +30,30 @@ static bool prefers_async(const char *field) {
         return false;
 }
 
+/* Whether Cache-Control (RFC 9111) has that directive, which has no argument. */
+static bool has_cache_directive(HttpRequest *request, const char *directive) {
+        const char *field = http_request_header(request, MHD_HTTP_HEADER_CACHE_CONTROL);
+        size_t length = strlen(directive);
+
+        while (field) {
+                field += strspn(field, " \t,");
+                if (strncasecmp(field, directive, length) == 0 && strchr(" \t,", field[length]))
+                        return true;
+                field = strchr(field, ',');
+        }
+        return false;
+}
+
+static int add_cache_wish(JsonValue *parameters, HttpRequest *request) {
+        int r = 0;
+
+        if (has_cache_directive(request, "no-cache"))
+                r = json_add_bool(parameters, "no_cache", true);
+        if (r >= 0 && has_cache_directive(request, "no-store"))
+                r = json_add_bool(parameters, "no_store", true);
+        return r;
+}
+
 /* The first try has what was parsed when the request came; further ones parse again, which keeps no second tree. */
 static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *prepared) {
         const Buffer *body = http_request_body(request);
@@ -45,11 +69,20 @@ static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *
         r = json_add(parameters, "request", image_request);
         if (r >= 0)
                 r = json_add_string(parameters, "idempotency_key", http_request_header(request, IDEMPOTENCY_KEY));
+        if (r >= 0)
+                r = add_cache_wish(parameters, request);
         return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
 }
 
-static int answer_images(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, const JsonValue *job,
-                         HttpReply **ret) {
+/* Where the images are from, if the cache is on. */
+static int add_cache_header(HttpReply *answer, const JsonValue *job) {
+        const char *cache = json_get_string(job, "cache");
+
+        return cache ? http_reply_add_header(answer, "x-atelier-cache", cache) : 0;
+}
+
+static int build_images(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, const JsonValue *job,
+                        HttpReply **ret) {
         _cleanup_(json_freep) JsonValue *response = NULL;
         _cleanup_free_ char *link_base = NULL;
         ImageStream *stream = NULL;
@@ -65,6 +98,19 @@ static int answer_images(ApiManager *manager, HttpRequest *request, const Varlin
                 return -ENOMEM;
         r = job_reply_images(job, link_base, &response);
         return r < 0 ? r : http_reply_new_json(ret, MHD_HTTP_OK, response);
+}
+
+static int answer_images(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, const JsonValue *job,
+                         HttpReply **ret) {
+        _cleanup_(http_reply_freep) HttpReply *answer = NULL;
+        int r;
+
+        r = build_images(manager, request, reply, job, &answer);
+        if (r >= 0)
+                r = add_cache_header(answer, job);
+        if (r >= 0)
+                *ret = TAKE_PTR(answer);
+        return r;
 }
 
 static int answer_finished(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, HttpReply **ret) {
@@ -97,6 +143,8 @@ static int answer_accepted(ApiManager *manager, HttpRequest *request, const Varl
                 r = http_reply_add_header(answer, MHD_HTTP_HEADER_LOCATION, location);
         if (r >= 0)
                 r = http_reply_add_header(answer, "Preference-Applied", PREFERENCE_ASYNC);
+        if (r >= 0)
+                r = add_cache_header(answer, job);
         if (r < 0)
                 return r;
 

@@ -67,6 +67,8 @@ static int answer_quote(_unused_ ApiManager *manager, _unused_ HttpRequest *requ
                 r = json_add_string(object, "currency", "USD");
         if (r >= 0)
                 r = json_add_bool(object, "fits", json_get_bool(quote, "fits", true));
+        if (r >= 0)
+                r = json_add_bool(object, "cached", json_get_bool(quote, "cached", false));
         if (r >= 0 && json_has(quote, "left_micros"))
                 r = json_add_integer(object, "left_micros", json_get_integer(quote, "left_micros", 0));
         return r < 0 ? r : http_reply_new_json(ret, MHD_HTTP_OK, object);

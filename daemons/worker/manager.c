@@ -15,6 +15,7 @@
 #include "queue/queue.h"
 #include "state/adoption.h"
 #include "state/snapshot.h"
+#include "store/store-cache.h"
 #include "store/store-schema.h"
 
 #define STATE_DIRECTORY_DEFAULT "/var/lib/atelier"
@@ -27,6 +28,8 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Queue.Pause", ACCESS_ADMIN },
         { "io.atelier.Queue.Resume", ACCESS_ADMIN },
         { "io.atelier.Queue.Release", ACCESS_ADMIN },
+        { "io.atelier.Queue.GetCache", ACCESS_ADMIN },
+        { "io.atelier.Queue.ClearCache", ACCESS_ADMIN },
         { "io.atelier.Queue.*", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Ledger.GetUsage", ACCESS_MEMBER },
         { "io.atelier.Ledger.Report", ACCESS_MEMBER },
@@ -103,6 +106,22 @@ static const MetricFamily worker_metrics[] = {
                         "2 open (jobs wait).",
                 .type = METRIC_GAUGE,
                 .labels = { "provider", "model" },
+        },
+        [METRIC_CACHE_REQUESTS] = {
+                .name = "genai_cache_requests_total",
+                .help = "Accepted requests that the cache has to do with: hit, miss, or shared with one under way.",
+                .type = METRIC_COUNTER,
+                .labels = { "result" },
+        },
+        [METRIC_CACHE_ENTRIES] = {
+                .name = "genai_cache_entries",
+                .help = "Requests that the cache could answer.",
+                .type = METRIC_GAUGE,
+        },
+        [METRIC_CACHE_BYTES] = {
+                .name = "genai_cache_bytes",
+                .help = "Size of the images that it would answer them with.",
+                .type = METRIC_GAUGE,
         },
         {},
 };
@@ -218,12 +237,23 @@ static int worker_facts(JsonValue *array, void *userdata) {
         return r < 0 ? r : add_gates(array, manager);
 }
 
+static void measure_cache(Manager *manager) {
+        Store *store = commit_group_store(manager->group);
+        CacheTotal total;
+
+        if (!store || store_cache_get_total(store, &total) != 0)
+                return;
+        metrics_set(manager->metrics, METRIC_CACHE_ENTRIES, NULL, (double) total.entries);
+        metrics_set(manager->metrics, METRIC_CACHE_BYTES, NULL, (double) total.size_bytes);
+}
+
 static int worker_format_metrics(Buffer *text, void *userdata) {
         Manager *manager = userdata;
 
         metrics_set(manager->metrics, METRIC_JOBS_WAITING, NULL, (double) dispatcher_waiting(manager->dispatcher));
         metrics_set(manager->metrics, METRIC_ANSWERS_PAUSED, NULL, http_client_paused(manager->http));
         spending_measure(manager->spending, manager->metrics);
+        measure_cache(manager);
         return metrics_format(manager->metrics, text);
 }
 

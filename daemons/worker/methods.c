@@ -27,6 +27,10 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
                 return queue_refuse(call, failure);
         return queue_submit(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
                             json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
+                            (CacheWish) {
+                                    .no_cache = json_get_bool(parameters, "no_cache", false),
+                                    .no_store = json_get_bool(parameters, "no_store", false),
+                            },
                             json_get_bool(parameters, "with_partial_images", false));
 }
 
@@ -39,6 +43,18 @@ static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userda
         if (failure)
                 return queue_refuse(call, failure);
         return queue_quote(manager->queue, call, &caller, json_get_object(parameters, "request"));
+}
+
+static int on_get_cache(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        return queue_get_cache(manager->queue, call);
+}
+
+static int on_clear_cache(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+
+        return queue_clear_cache(manager->queue, call);
 }
 
 static int on_watch(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
@@ -168,6 +184,8 @@ static int on_release(VarlinkCall *call, const JsonValue *parameters, void *user
 static const VarlinkMethod queue_methods[] = {
         { "Submit", on_submit, false },
         { "Quote", on_quote, false },
+        { "GetCache", on_get_cache, false },
+        { "ClearCache", on_clear_cache, false },
         { "Watch", on_watch, false },
         { "Get", on_get, false },
         { "List", on_list, false },

@@ -262,6 +262,15 @@ static const ConfSetting worker_settings[] = {
           .fallback = "1G",
           .help = "Of the providers' answers under way together, as they are sent. Those that would pass it are read on "
                   "as others end, and lose none of their time by it; one of them is always read." },
+        { "cache_ttl", CONF_DURATION, FIELD(WorkerSettings, cache_ttl), "CACHE_TTL",
+          RANGE(0, 365 * (int64_t) USEC_PER_DAY), .fallback = "0",
+          .help = "For so long an image answers the same request again, at no cost; 0: never." },
+        { "cache_bytes_max", CONF_SIZE, FIELD(WorkerSettings, cache_bytes_max), RANGE(MIB, 1024 * GIB),
+          .fallback = "1G",
+          .help = "Size of the images that do so; beyond it those go first that were asked for the longest ago. It is "
+                  "not space that they take: they belong to their jobs." },
+        { "cache_per_key", CONF_BOOL, FIELD(WorkerSettings, cache_per_key), .fallback = "false",
+          .help = "Whether a client's requests are answered by images of its own key alone." },
         { "default_model", CONF_STRING, FIELD(WorkerSettings, default_model), RANGE(1, 128),
           .help = "Model of requests that name none; the first usable one while unset." },
         /* Longer than an attempt may take: what is paid for is waited for. */

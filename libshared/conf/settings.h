@@ -138,6 +138,9 @@ typedef struct WorkerSettings {
         usec_t idle_timeout, drain_timeout;
         uint64_t storage_free_min;    /* below it /health says degraded and submissions get 503 */
         uint64_t answers_bytes_max;   /* of the providers' answers under way; beyond it their transfers pause */
+        usec_t cache_ttl;             /* 0: no image answers another request */
+        uint64_t cache_bytes_max;     /* of the images that may */
+        bool cache_per_key;           /* only requests of the same key */
         char *default_model;          /* where the file says nothing: the first whose provider is enabled; else NULL */
 } WorkerSettings;
 

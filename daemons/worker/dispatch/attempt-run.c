@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "money/job-price.h"
 #include "money/spending.h"
+#include "queue/picture-cache.h"
 #include "queue/request-check.h"
 
 int attempt_failure_unknown(Failure *failure) {
@@ -158,6 +159,7 @@ static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus statu
         run->deadline = 0;
         run->job->status = status;
         run->job->ended_at = job_status_ended(status) ? attempt->ended_at : 0;
+        picture_cache_prepare_end(service_settings(run->manager->service), run->job);
         if (run->job->cost_before.day > 0)
                 spending_budget(run->manager->spending, run->job->model, run->job->key, run->job->cost_before.day, &run->budget);
         run->write = (Write) { .apply = apply_end, .settle = settle_end, .done = on_end_written };

@@ -9,6 +9,7 @@
 #include "dispatch/retry-policy.h"
 #include "money/spending.h"
 #include "priority.h"
+#include "queue/picture-cache.h"
 #include "queue/request-check.h"
 
 /* The dispatcher keeps no queue of its own: what waits stands in the store, in its order. When there is room it
@@ -33,7 +34,7 @@ struct Dispatcher {
         sd_event_source *wake_source, *retry_timer, *due_timer, *park_source;
         AttemptRun *runs;           /* under way */
         size_t n_runs;
-        int64_t waiting, held;
+        int64_t waiting, held, following;
         bool waiting_held;          /* waiting jobs, or a pause, keep the daemon from exiting */
         usec_t blocked_until;       /* monotonic: nothing of what waits can start before; 0: it can */
         bool paused, quiesced, held_back, stall_for_test;
@@ -103,6 +104,14 @@ void dispatcher_add_held(Dispatcher *dispatcher, int64_t change) {
 
 int64_t dispatcher_held(const Dispatcher *dispatcher) {
         return dispatcher->held;
+}
+
+void dispatcher_add_following(Dispatcher *dispatcher, int64_t change) {
+        dispatcher->following += change;
+}
+
+int64_t dispatcher_following(const Dispatcher *dispatcher) {
+        return dispatcher->following;
 }
 
 size_t dispatcher_running(const Dispatcher *dispatcher) {
@@ -194,6 +203,7 @@ static void run_ended(AttemptRun *run, void *userdata) {
                             METRIC_VALUES(job_status_name(run->job->status)), 1);
         service_status_changed(manager->service);
         watchers_notify(manager->watchers, run->job);
+        picture_cache_ended(manager, run->job);
         dispatcher_look(dispatcher);
 }
 
@@ -255,6 +265,7 @@ static void on_rejected(Write *write, int result) {
                 dispatcher_add_waiting(dispatcher, -1);
                 metrics_add(dispatcher->manager->metrics, METRIC_JOBS_TOTAL, METRIC_VALUES("failed"), 1);
                 watchers_notify(dispatcher->manager->watchers, rejection->job);
+                picture_cache_ended(dispatcher->manager, rejection->job);
         } else if (result < 0)
                 back_off(dispatcher);
         (void) job_free(rejection->job);
@@ -487,6 +498,8 @@ int dispatcher_recover(Dispatcher *dispatcher) {
         r = store_count_waiting(store, &dispatcher->waiting);
         if (r >= 0)
                 r = store_count_held(store, &dispatcher->held);
+        if (r >= 0)
+                r = store_count_following(store, &dispatcher->following);
         if (r < 0)
                 return r;
         update_hold(dispatcher);
@@ -530,6 +543,7 @@ void dispatcher_resume(Dispatcher *dispatcher) {
 
         (void) store_count_waiting(commit_group_store(dispatcher->manager->group), &waiting);
         (void) store_count_held(commit_group_store(dispatcher->manager->group), &dispatcher->held);
+        (void) store_count_following(commit_group_store(dispatcher->manager->group), &dispatcher->following);
         dispatcher->held_back = false;
         dispatcher->progress_at = time_now_monotonic();
         dispatcher_add_waiting(dispatcher, waiting - dispatcher->waiting);

@@ -21,6 +21,9 @@ int64_t dispatcher_waiting(const Dispatcher *dispatcher);
 
 /* Jobs that wait for an operator's word; they keep nobody awake. */
 void dispatcher_add_held(Dispatcher *dispatcher, int64_t change);
+/* Jobs that wait for the end of another one, and not to be dispatched. */
+void dispatcher_add_following(Dispatcher *dispatcher, int64_t change);
+int64_t dispatcher_following(const Dispatcher *dispatcher);
 int64_t dispatcher_held(const Dispatcher *dispatcher);
 size_t dispatcher_running(const Dispatcher *dispatcher);
 

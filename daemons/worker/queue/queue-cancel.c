@@ -8,6 +8,7 @@ static int apply_cancel(Write *write, Store *store) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         int r;
 
+        succession_done(&request->succession);
         r = queue_request_get_job(request, store);
         if (r != 0)
                 return r;
@@ -19,10 +20,14 @@ static int apply_cancel(Write *write, Store *store) {
         request->remove = false;
         request->cancelled = true;
         request->was_held = request->job->held;
-        request->job->held = false;
+        request->followed = request->job->cache.follows;
+        request->job->held = request->job->cache.follows = false;
         request->job->status = JOB_CANCELLED;
         request->job->ended_at = time_now_realtime();
-        return store_end_queued(store, request->job);
+        r = store_end_queued(store, request->job);
+        return r != 0 ? r : picture_cache_succeed(request->queue->manager, store, request->job,
+                                                  request->job->cost_before.reserved, request->was_held,
+                                                  &request->succession);
 }
 
 /* A cancelled job must be said to be cancelled, since others may wait for it: what is not there yet is done again. A
@@ -60,12 +65,15 @@ static void on_cancelled(Write *write, int result) {
         if (result == 0 && request->cancelled) {
                 if (request->was_held)
                         dispatcher_add_held(manager->dispatcher, -1);
+                else if (request->followed)
+                        dispatcher_add_following(manager->dispatcher, -1);
                 else
                         dispatcher_add_waiting(manager->dispatcher, -1);
                 /* It may have been what others waited behind. */
                 dispatcher_look(manager->dispatcher);
                 metrics_add(manager->metrics, METRIC_JOBS_TOTAL, METRIC_VALUES("cancelled"), 1);
                 watchers_notify(manager->watchers, request->job);
+                picture_cache_succeeded(manager, &request->succession);
         } else if (result == 0 && request->remove)
                 remove_unused_images(request->queue, request->job);
 

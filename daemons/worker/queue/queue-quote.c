@@ -6,6 +6,7 @@
 #include "queue/queue-private.h"
 #include "queue/request-check.h"
 #include "queue/request-translate.h"
+#include "store/store-cache.h"
 
 /* What it would mean for the caller's budgets. */
 static int add_budget(JsonValue *reply, Queue *queue, const Caller *caller, const ModelConf *model, micros_t cost) {
@@ -20,12 +21,33 @@ static int add_budget(JsonValue *reply, Queue *queue, const Caller *caller, cons
         return r < 0 || left == MICROS_INFINITY ? r : json_add_integer(reply, "left_micros", left);
 }
 
+/* Whether the cache would answer it. */
+static int look_into_cache(Queue *queue, const Caller *caller, const Translation *translation, bool *ret) {
+        Store *store = commit_group_store(queue->manager->group);
+        JobCache cache;
+        int r;
+
+        *ret = false;
+        r = picture_cache_terms(queue_settings(queue), translation, caller, (CacheWish) {}, &cache);
+        if (r < 0 || !*cache.picture)
+                return r;
+        return store ? store_cache_has(store, cache.picture, cache.made_after, ret) : -EIO;
+}
+
 static int reply_quote(Queue *queue, VarlinkCall *call, const Caller *caller, Translation *translation,
                        const GenerationRequest *generation, micros_t cost) {
         _cleanup_(json_freep) JsonValue *reply = json_new_object();
+        bool cached;
         int r;
 
-        r = json_add_string(reply, "model", translation->model->name);
+        r = look_into_cache(queue, caller, translation, &cached);
+        if (r < 0)
+                return r;
+        if (cached)
+                cost = 0;
+        r = json_add_bool(reply, "cached", cached);
+        if (r >= 0)
+                r = json_add_string(reply, "model", translation->model->name);
         if (r >= 0)
                 r = json_add_string(reply, "provider", translation->model->provider);
         if (r >= 0)

@@ -10,6 +10,7 @@
 #include "dispatch/dispatcher.h"
 #include "money/job-price.h"
 #include "money/spending.h"
+#include "queue/picture-cache.h"
 #include "queue/request-check.h"
 #include "queue/request-translate.h"
 
@@ -46,11 +47,14 @@ static int apply_submission(Write *write, Store *store) {
                 (void) strcpy(request->id, request->job->id);
                 return queue_request_get_job(request, store);
         }
-        if (r == 0) {
+        if (r != 0)
+                return r;
+        request->followed = request->job->cache.follows;
+        if (request->job->status == JOB_QUEUED) {
                 request->inserted = true;
                 hold_uncommitted(request->queue);
         }
-        return r;
+        return 0;
 }
 
 /* It will be refused: should it have reached the disk all the same, it must not run. */
@@ -67,7 +71,12 @@ static int settle_submission(Write *write, Store *store) {
 
         job->status = JOB_CANCELLED;
         job->ended_at = time_now_realtime();
-        return MIN(store_end_queued(store, job), 0);
+        succession_done(&request->succession);
+        r = store_end_queued(store, job);
+        if (r == 0)
+                r = picture_cache_succeed(request->queue->manager, store, job, job->cost_before.reserved, false,
+                                          &request->succession);
+        return MIN(r, 0);
 }
 
 /* Clients can bring this about as often as they like while the disk is full. */
@@ -109,16 +118,30 @@ static int answer(Submission *submission, VarlinkCall *call, int result) {
         return watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials);
 }
 
+static void count_cache_use(Metrics *metrics, const Job *job) {
+        if (!*job->cache.picture)
+                return;
+        metrics_add(metrics, METRIC_CACHE_REQUESTS, METRIC_VALUES(job_origin_name(job->cache.origin)), 1);
+        if (job_status_ended(job->status))
+                metrics_add(metrics, METRIC_JOBS_TOTAL, METRIC_VALUES(job_status_name(job->status)), 1);
+}
+
 static void on_submitted(Write *write, int result) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         VarlinkCall *call = queue_request_take_call(request);
         Queue *queue = request->queue;
 
         if (request->inserted) {
-                if (result == 0)
+                if (result == 0 && request->followed)
+                        dispatcher_add_following(queue->manager->dispatcher, 1);
+                else if (result == 0)
                         dispatcher_add_waiting(queue->manager->dispatcher, 1);
+                else
+                        picture_cache_succeeded(queue->manager, &request->succession);
                 release_uncommitted(queue);
         }
+        if (result == 0)
+                count_cache_use(queue->manager->metrics, request->job);
         if (result < 0 && result != -ECANCELED)
                 log_refusal(queue, result);
         queue_log_unanswered(answer(CONTAINER_OF(request, Submission, request), call, result), request->id);
@@ -195,7 +218,8 @@ enum {
 static int check_room(Queue *queue, VarlinkCall *call) {
         int r = 0;
 
-        if (dispatcher_waiting(queue->manager->dispatcher) + queue->uncommitted >=
+        if (dispatcher_waiting(queue->manager->dispatcher) + dispatcher_following(queue->manager->dispatcher) +
+                    queue->uncommitted >=
             queue_settings(queue)->worker.queue_max)
                 r = queue_refuse_text(call, 503, "server_error", "queue_full",
                                       "Too many jobs are waiting (worker.queue_max). Try again later.");
@@ -257,7 +281,7 @@ static int price_submission(Queue *queue, VarlinkCall *call, const Translation *
 }
 
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
-                 const char *idempotency_key, const JsonValue *request, bool with_partials) {
+                 const char *idempotency_key, const JsonValue *request, CacheWish wish, bool with_partials) {
         _cleanup_(translation_done) Translation translation = {};
         _cleanup_(job_freep) Job *job = NULL;
         Submission *submission;
@@ -285,6 +309,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
         r = new_job(&job, caller, request_id, request, model, &translation, ceiling);
         if (r >= 0)
                 r = set_idempotency(job, idempotency_key, request);
+        if (r >= 0)
+                r = picture_cache_terms(queue_settings(queue), &translation, caller, wish, &job->cache);
         if (r < 0)
                 return r;
         submission = calloc(1, sizeof(*submission));

@@ -57,6 +57,7 @@ VarlinkCall *queue_request_take_call(QueueRequest *request) {
 void queue_request_free(QueueRequest *request) {
         (void) queue_request_take_call(request);
         (void) job_free(request->job);
+        succession_done(&request->succession);
         free(request);
 }
 

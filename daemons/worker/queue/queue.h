@@ -2,6 +2,7 @@
 #pragma once
 
 #include "keys/caller.h"
+#include "queue/picture-cache.h"
 
 int queue_new(Queue **ret, Manager *manager);
 Queue *queue_free(Queue *queue);
@@ -9,7 +10,7 @@ DEFINE_CLEANUP(Queue *, queue_free);
 
 /* Each answers the call, now or when it is durable. A job that the caller may not see is not found. */
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
-                 const char *idempotency_key, const JsonValue *request, bool with_partials);
+                 const char *idempotency_key, const JsonValue *request, CacheWish wish, bool with_partials);
 int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request);
 int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials);
 int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
@@ -17,6 +18,8 @@ int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus 
                size_t limit);
 /* Lets held jobs go on: those named, or all (`ids` NULL). */
 int queue_release(Queue *queue, VarlinkCall *call, const JsonValue *ids);
+int queue_get_cache(Queue *queue, VarlinkCall *call);
+int queue_clear_cache(Queue *queue, VarlinkCall *call);
 int queue_cancel(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool remove);
 
 /* Answers the call with io.atelier.Queue.Refused. */

@@ -20,6 +20,12 @@ static const char *const outcome_names[_ATTEMPT_OUTCOMES] = {
         [ATTEMPT_UNKNOWN] = "unknown",
 };
 
+static const char *const origin_names[_JOB_ORIGINS] = {
+        [JOB_ORIGIN_MADE] = "miss",
+        [JOB_ORIGIN_CACHED] = "hit",
+        [JOB_ORIGIN_SHARED] = "shared",
+};
+
 const char *job_status_name(JobStatus status) {
         return (unsigned) status < _JOB_STATUSES ? status_names[status] : NULL;
 }
@@ -33,6 +39,10 @@ JobStatus job_status_from_name(const char *name) {
 
 const char *attempt_outcome_name(AttemptOutcome outcome) {
         return (unsigned) outcome < _ATTEMPT_OUTCOMES ? outcome_names[outcome] : NULL;
+}
+
+const char *job_origin_name(JobOrigin origin) {
+        return (unsigned) origin < _JOB_ORIGINS ? origin_names[origin] : NULL;
 }
 
 void failure_done(Failure *failure) {
@@ -109,6 +119,7 @@ Job *job_free(Job *job) {
         free(job->request);
         free(job->asked);
         free(job->idempotency.key);
+        free(job->cache.ended);
         free(job);
         return NULL;
 }
@@ -196,6 +207,8 @@ static int add_optional(JsonValue *value, const Job *job) {
 
         if (job->cost.entry > 0)
                 r = json_add(value, "cost", cost_to_json(&job->cost));
+        if (r >= 0 && *job->cache.picture)
+                r = json_add_string(value, "cache", job_origin_name(job->cache.origin));
         if (r >= 0 && job->usage)
                 r = json_add(value, "usage", cJSON_Duplicate(job->usage, true));
         if (r >= 0 && job->reply)

@@ -80,6 +80,30 @@ typedef struct Idempotency {
         char request[SHA256_TEXT_MAX]; /* hash of what it asks for */
 } Idempotency;
 
+/* Whose images a job has. The numbers stand in the database. */
+typedef enum JobOrigin {
+        JOB_ORIGIN_MADE = 0,    /* made for it */
+        JOB_ORIGIN_CACHED = 1,  /* another one's, from before */
+        JOB_ORIGIN_SHARED = 2,  /* of one that was under way when it came */
+        _JOB_ORIGINS,
+} JobOrigin;
+
+const char *job_origin_name(JobOrigin origin);  /* as x-atelier-cache has it: miss, hit, shared */
+
+/* A job's side of the cache (store-cache.h). */
+typedef struct JobCache {
+        char picture[SHA256_TEXT_MAX];  /* picture-key.h; "": neither asked of the cache nor put into it */
+        JobOrigin origin;
+        bool follows;                /* waits for the images of another job, which is under way */
+
+        bool lookup;                 /* of a submission: what is there already will do … */
+        usec_t made_after;           /* … if it was made after that */
+        uint64_t bytes_max;          /* of an end: what the cache may hold; 0: nothing is put into it */
+
+        char (*ended)[JOB_ID_MAX];   /* by an end: ids of those that waited for this one and ended with it */
+        size_t n_ended;
+} JobCache;
+
 /* A job's side of the ledger. */
 typedef struct JobCost {
         micros_t reserved;           /* waits to be settled */
@@ -103,6 +127,7 @@ typedef struct Job {
         usec_t not_before;           /* realtime: a queued job that is to be tried again; 0: any other */
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
         Idempotency idempotency;     /* of a submission; not read again */
+        JobCache cache;
         JobCost cost, cost_before;   /* as it becomes by what is being written, and as it was read */
         Failure failure;
         JobImage *images;

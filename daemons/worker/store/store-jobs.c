@@ -5,12 +5,9 @@
 #include "base/text.h"
 #include "store/store-private.h"
 
-typedef int (*Operation)(Store *store, void *userdata);
-
-/* Runs `operation` within a savepoint of the open group: all of it, or nothing. Some errors end the whole transaction
- * inside SQLite; the group is then found closed and everyone in it is told. So it is when the savepoint can't be ended,
- * since half of the operation may stand. */
-static int run_in_savepoint(Store *store, Operation operation, void *userdata) {
+/* Some errors end the whole transaction inside SQLite; the group is then found closed and everyone in it is told. So it is
+ * when the savepoint can't be ended, since half of the operation may stand. */
+int store_run_in_savepoint(Store *store, int (*operation)(Store *store, void *userdata), void *userdata) {
         int q, r;
 
         assert(store_group_open(store));
@@ -45,20 +42,33 @@ typedef struct BudgetedJob {
         BudgetVerdict *verdict;
 } BudgetedJob;
 
-static int insert_job(Store *store, Job *job) {
+/* leader 0: it follows none. */
+static int insert_job(Store *store, Job *job, int64_t leader) {
+        _cleanup_free_ char *reply = NULL;
         sqlite3_stmt *statement;
         int r;
 
-        r = store_prepare(store, STATEMENT_SUBMIT, &statement);
+        r = store_format_json(job->reply, &reply);
+        if (r >= 0)
+                r = store_prepare(store, STATEMENT_SUBMIT, &statement);
         if (r < 0)
                 return r;
         store_bind_text(statement, 1, job->id);
-        store_bind_text(statement, 2, job->model);
-        store_bind_text(statement, 3, job->response_format);
-        store_bind_text(statement, 4, job->request);
-        bind_time(statement, 5, job->created_at);
-        store_bind_text(statement, 6, job->asked);
-        store_bind_text(statement, 7, job->key);
+        (void) sqlite3_bind_int(statement, 2, job->status);
+        store_bind_text(statement, 3, job->model);
+        store_bind_text(statement, 4, job->response_format);
+        store_bind_text(statement, 5, job->request);
+        bind_time(statement, 6, job->created_at);
+        store_bind_text(statement, 7, job->asked);
+        store_bind_text(statement, 8, job->key);
+        (void) sqlite3_bind_int(statement, 9, leader > 0 ? STORE_FOLLOWS : 0);
+        bind_time(statement, 10, job->started_at);
+        bind_time(statement, 11, job->ended_at);
+        store_bind_text(statement, 12, reply);
+        store_bind_text(statement, 13, *job->cache.picture ? job->cache.picture : NULL);
+        (void) sqlite3_bind_int(statement, 14, job->cache.origin);
+        if (leader > 0)
+                (void) sqlite3_bind_int64(statement, 15, leader);
         r = store_step(store, statement);
         if (r < 0)
                 return r;
@@ -124,18 +134,23 @@ static int check_idempotent(Store *store, Job *job) {
 static int do_submit(Store *store, void *userdata) {
         BudgetedJob *submission = userdata;
         Job *job = submission->job;
+        int64_t leader = 0;
         int r;
 
         r = check_idempotent(store, job);
         if (r == 0)
-                r = insert_job(store, job);
+                r = store_cache_submission(store, job, &leader);
+        if (r == 0)
+                r = insert_job(store, job, leader);
+        if (r == 0)
+                r = store_add_images(store, job, job->sequence);
         if (r == 0)
                 r = store_book_submission(store, job, submission->budget, submission->verdict);
         return r != 0 || !job->idempotency.key ? r : add_idempotent(store, job);
 }
 
 int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict) {
-        return run_in_savepoint(store, do_submit, &(BudgetedJob) { job, budget, verdict });
+        return store_run_in_savepoint(store, do_submit, &(BudgetedJob) { job, budget, verdict });
 }
 
 typedef struct AttemptStart {
@@ -175,7 +190,7 @@ int store_start_attempt(Store *store, const char *id, const char *provider, cons
         AttemptStart start = { id, provider, lease, now, NULL };
         int r;
 
-        r = run_in_savepoint(store, do_start_attempt, &start);
+        r = store_run_in_savepoint(store, do_start_attempt, &start);
         if (r == 0)
                 *ret = start.job;
         else
@@ -183,7 +198,7 @@ int store_start_attempt(Store *store, const char *id, const char *provider, cons
         return r;
 }
 
-static int add_images(Store *store, const Job *job, int64_t sequence) {
+int store_add_images(Store *store, const Job *job, int64_t sequence) {
         int r;
 
         for (size_t i = 0; i < job->n_images; i++) {
@@ -229,19 +244,19 @@ static int end_last_attempt(Store *store, const Job *job, int64_t sequence) {
         return sqlite3_changes(store->database) == 0 ? STORE_WRONG_STATE : 0;
 }
 
-static int format_optional(const JsonValue *value, char **ret) {
+int store_format_json(const JsonValue *value, char **ret) {
         *ret = value ? json_format(value) : NULL;
         return value && !*ret ? -ENOMEM : 0;
 }
 
-static int format_failure(const Job *job, char **ret) {
+int store_format_failure(const Job *job, char **ret) {
         _cleanup_(json_freep) JsonValue *value = NULL;
 
         *ret = NULL;
         if (job->failure.status == 0)
                 return 0;
         value = failure_to_json(&job->failure);
-        return value ? format_optional(value, ret) : -ENOMEM;
+        return value ? store_format_json(value, ret) : -ENOMEM;
 }
 
 static int write_end(Store *store, const Job *job, int64_t *ret_sequence) {
@@ -249,11 +264,11 @@ static int write_end(Store *store, const Job *job, int64_t *ret_sequence) {
         sqlite3_stmt *statement;
         int r;
 
-        r = format_optional(job->usage, &usage);
+        r = store_format_json(job->usage, &usage);
         if (r >= 0)
-                r = format_optional(job->reply, &reply);
+                r = store_format_json(job->reply, &reply);
         if (r >= 0)
-                r = format_failure(job, &failure);
+                r = store_format_failure(job, &failure);
         if (r >= 0)
                 r = store_prepare(store, STATEMENT_END_JOB, &statement);
         if (r < 0)
@@ -281,13 +296,15 @@ static int do_end_attempt(Store *store, void *userdata) {
                 r = write_end(store, end->job, &sequence);
         if (r == 0)
                 r = end_last_attempt(store, end->job, sequence);
-        return r != 0 ? r : add_images(store, end->job, sequence);
+        if (r == 0)
+                r = store_add_images(store, end->job, sequence);
+        return r != 0 || !job_status_ended(end->job->status) ? r : store_cache_end(store, end->job, sequence);
 }
 
 int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict) {
         assert(job->n_attempts > 0 && job->status != JOB_IN_PROGRESS);
 
-        return run_in_savepoint(store, do_end_attempt, &(BudgetedJob) { job, budget, verdict });
+        return store_run_in_savepoint(store, do_end_attempt, &(BudgetedJob) { job, budget, verdict });
 }
 
 static int do_end_queued(Store *store, void *userdata) {
@@ -296,7 +313,7 @@ static int do_end_queued(Store *store, void *userdata) {
         sqlite3_stmt *statement;
         int r;
 
-        r = format_failure(job, &failure);
+        r = store_format_failure(job, &failure);
         if (r >= 0)
                 r = store_prepare(store, STATEMENT_END_QUEUED, &statement);
         if (r < 0)
@@ -311,13 +328,15 @@ static int do_end_queued(Store *store, void *userdata) {
         if (sqlite3_changes(store->database) == 0)
                 return STORE_WRONG_STATE;
 
-        return store_book_withdrawal(store, job);
+        /* Who takes the place of a job that was cancelled is for the caller to say. */
+        r = job->status == JOB_CANCELLED ? 0 : store_cache_end(store, job, job->sequence);
+        return r != 0 ? r : store_book_withdrawal(store, job);
 }
 
 int store_end_queued(Store *store, Job *job) {
         assert(job_status_ended(job->status));
 
-        return run_in_savepoint(store, do_end_queued, job);
+        return store_run_in_savepoint(store, do_end_queued, job);
 }
 
 static int do_delete(Store *store, void *userdata) {
@@ -336,7 +355,9 @@ static int do_delete(Store *store, void *userdata) {
         if (!job_status_ended((JobStatus) status))
                 return STORE_WRONG_STATE;
 
-        r = store_prepare(store, STATEMENT_DELETE, &statement);
+        r = store_cache_delete(store, id);
+        if (r >= 0)
+                r = store_prepare(store, STATEMENT_DELETE, &statement);
         if (r < 0)
                 return r;
         store_bind_text(statement, 1, id);
@@ -344,7 +365,7 @@ static int do_delete(Store *store, void *userdata) {
 }
 
 int store_delete(Store *store, const char *id) {
-        return run_in_savepoint(store, do_delete, (void *) id);
+        return store_run_in_savepoint(store, do_delete, (void *) id);
 }
 
 /* Changes that a statement without rows has made. */
@@ -381,7 +402,7 @@ int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *r
         Release release = { ids, n_ids, 0 };
         int r;
 
-        r = run_in_savepoint(store, do_release, &release);
+        r = store_run_in_savepoint(store, do_release, &release);
         if (r == 0)
                 *ret_count = release.count;
         return r;

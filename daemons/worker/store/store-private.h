@@ -59,8 +59,32 @@ typedef enum Statement {
         STATEMENT_HAS_KEYS,
         STATEMENT_FIND_IDEMPOTENT,
         STATEMENT_ADD_IDEMPOTENT,
+        STATEMENT_CACHE_FIND,
+        STATEMENT_CACHE_USE,
+        STATEMENT_CACHE_ADD,
+        STATEMENT_CACHE_EXPIRE,
+        STATEMENT_CACHE_EVICT,
+        STATEMENT_CACHE_REPLACE,
+        STATEMENT_CACHE_REMOVE,
+        STATEMENT_CACHE_ADD_TOTAL,
+        STATEMENT_CACHE_GET_TOTAL,
+        STATEMENT_CACHE_CLEAR,
+        STATEMENT_FIND_LEADER,
+        STATEMENT_COUNT_FOLLOWERS,
+        STATEMENT_COUNT_FOLLOWING,
+        STATEMENT_NEXT_FOLLOWER,
+        STATEMENT_GIVE_IMAGES,
+        STATEMENT_END_FOLLOWERS,
+        STATEMENT_PROMOTE,
+        STATEMENT_FOLLOW_ANOTHER,
         _STATEMENTS,
 } Statement;
+
+/* job.held: why a job that has not ended is not dispatched. */
+enum {
+        STORE_HELD = 1,     /* until an operator releases it */
+        STORE_FOLLOWS = 2,  /* until the job that it follows has ended */
+};
 
 struct Store {
         sqlite3 *database;
@@ -86,6 +110,25 @@ int store_column_text(sqlite3_stmt *statement, int column, char **ret);
 
 /* Steps a statement that yields at most one integer, and resets it. STORE_NOT_FOUND without a row. */
 int store_step_integer(Store *store, sqlite3_stmt *statement, int64_t *ret);
+
+/* Runs `operation` within a savepoint of the open group: all of it, or nothing. */
+int store_run_in_savepoint(Store *store, int (*operation)(Store *store, void *userdata), void *userdata);
+
+/* The rows of job->images, or of its `sequence` those that are there. */
+int store_add_images(Store *store, const Job *job, int64_t sequence);
+int store_read_images(Store *store, Job *job, int64_t sequence);
+int store_column_json(sqlite3_stmt *statement, int column, JsonValue **ret);  /* NULL is NULL */
+int store_format_json(const JsonValue *value, char **ret);
+int store_format_failure(const Job *job, char **ret);
+
+/* The cache's side of a job that is submitted: it becomes one that has ended with a cached picture, one that follows
+ * another (*ret_leader), or neither. And of one that has ended: those that follow it end as it did, and what it made is
+ * put into the cache. */
+int store_cache_submission(Store *store, Job *job, int64_t *ret_leader);
+int store_cache_end(Store *store, Job *job, int64_t sequence);
+
+/* The job is about to be deleted: its entries go. */
+int store_cache_delete(Store *store, const char *id);
 
 /* The ledger's side of a job that is submitted (with what cost_before reserves), taken back from the queue, or whose
  * attempt ends; job->cost is what it has then. Each begins with cost_before: what is written may have to be written

@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "store/store-cache.h"
 #include "store/store-private.h"
 
-static int column_json(sqlite3_stmt *statement, int column, JsonValue **ret) {
+int store_column_json(sqlite3_stmt *statement, int column, JsonValue **ret) {
         const char *text = (const char *) sqlite3_column_text(statement, column);
 
         return text ? json_parse(text, strlen(text), ret, NULL) : 0;
@@ -15,7 +16,7 @@ static int column_failure(sqlite3_stmt *statement, int column, Failure *failure)
         _cleanup_(json_freep) JsonValue *value = NULL;
         int r;
 
-        r = column_json(statement, column, &value);
+        r = store_column_json(statement, column, &value);
         if (r < 0 || !value)
                 return r;
         return failure_from_json(failure, value);
@@ -55,11 +56,11 @@ static int read_image(sqlite3_stmt *statement, JobImage *image) {
 }
 
 /* Reads all rows that belong to a job into an array that grows. */
-#define READ_ROWS(store, which, job, array, count, read_row) ({ \
+#define READ_ROWS(store, which, sequence, array, count, read_row) ({ \
         sqlite3_stmt *_statement; \
         int _result, _r = store_prepare(store, which, &_statement); \
         if (_r >= 0) { \
-                (void) sqlite3_bind_int64(_statement, 1, (job)->sequence); \
+                (void) sqlite3_bind_int64(_statement, 1, (sequence)); \
                 while (_r >= 0 && (_result = sqlite3_step(_statement)) == SQLITE_ROW) { \
                         typeof(array) _more = reallocarray(array, (count) + 1, sizeof(*(array))); \
                         if (!_more) { \
@@ -76,6 +77,21 @@ static int read_image(sqlite3_stmt *statement, JobImage *image) {
         } \
         _r; \
 })
+
+int store_read_images(Store *store, Job *job, int64_t sequence) {
+        return READ_ROWS(store, STATEMENT_GET_IMAGES, sequence, job->images, job->n_images, read_image);
+}
+
+/* The hash of a picture, or none. */
+static int read_cache(sqlite3_stmt *statement, JobCache *cache) {
+        const char *picture = (const char *) sqlite3_column_text(statement, 21);
+
+        if (picture && !sha256_text_valid(picture))
+                return -EUCLEAN;
+        (void) snprintf(cache->picture, sizeof(cache->picture), "%s", picture ?: "");
+        cache->origin = (JobOrigin) sqlite3_column_int(statement, 22);
+        return job_origin_name(cache->origin) ? 0 : -EUCLEAN;
+}
 
 /* Reads the job at the row of a statement with the columns of STATEMENT_GET. */
 static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
@@ -94,7 +110,8 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         job->created_at = (usec_t) sqlite3_column_int64(statement, 6);
         job->started_at = (usec_t) sqlite3_column_int64(statement, 7);
         job->ended_at = (usec_t) sqlite3_column_int64(statement, 8);
-        job->held = sqlite3_column_int(statement, 12);
+        job->held = sqlite3_column_int(statement, 12) == STORE_HELD;
+        job->cache.follows = sqlite3_column_int(statement, 12) == STORE_FOLLOWS;
         job->cost_before = (JobCost) {
                 .reserved = sqlite3_column_int64(statement, 13),
                 .charged = sqlite3_column_int64(statement, 14),
@@ -105,7 +122,9 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         job->cost = job->cost_before;
         job->not_before = (usec_t) sqlite3_column_int64(statement, 20);
 
-        r = store_column_text(statement, 3, &job->model);
+        r = read_cache(statement, &job->cache);
+        if (r >= 0)
+                r = store_column_text(statement, 3, &job->model);
         if (r >= 0)
                 r = store_column_text(statement, 4, &job->response_format);
         if (r >= 0)
@@ -115,15 +134,15 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         if (r >= 0)
                 r = store_column_text(statement, 19, &job->key);
         if (r >= 0)
-                r = column_json(statement, 9, &job->usage);
+                r = store_column_json(statement, 9, &job->usage);
         if (r >= 0)
-                r = column_json(statement, 10, &job->reply);
+                r = store_column_json(statement, 10, &job->reply);
         if (r >= 0)
                 r = column_failure(statement, 11, &job->failure);
         if (r >= 0)
-                r = READ_ROWS(store, STATEMENT_GET_ATTEMPTS, job, job->attempts, job->n_attempts, read_attempt);
+                r = READ_ROWS(store, STATEMENT_GET_ATTEMPTS, job->sequence, job->attempts, job->n_attempts, read_attempt);
         if (r >= 0)
-                r = READ_ROWS(store, STATEMENT_GET_IMAGES, job, job->images, job->n_images, read_image);
+                r = store_read_images(store, job, job->sequence);
         if (r >= 0 && (!job->model || !job->response_format || !job->request || !job_status_name(job->status)))
                 r = -EUCLEAN;
         if (r < 0)
@@ -133,15 +152,10 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         return 0;
 }
 
-int store_get(Store *store, const char *id, Job **ret) {
-        sqlite3_stmt *statement;
-        int result, r;
+/* Steps a bound statement that yields at most one job, and resets it. STORE_NOT_FOUND. */
+static int step_job(Store *store, sqlite3_stmt *statement, Job **ret) {
+        int result = sqlite3_step(statement), r;
 
-        r = store_prepare(store, STATEMENT_GET, &statement);
-        if (r < 0)
-                return r;
-        store_bind_text(statement, 1, id);
-        result = sqlite3_step(statement);
         if (result == SQLITE_ROW)
                 r = read_job(store, statement, ret);
         else if (result == SQLITE_DONE)
@@ -151,6 +165,28 @@ int store_get(Store *store, const char *id, Job **ret) {
         (void) sqlite3_reset(statement);
         (void) sqlite3_clear_bindings(statement);
         return r;
+}
+
+int store_get(Store *store, const char *id, Job **ret) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = store_prepare(store, STATEMENT_GET, &statement);
+        if (r < 0)
+                return r;
+        store_bind_text(statement, 1, id);
+        return step_job(store, statement, ret);
+}
+
+int store_next_follower(Store *store, const Job *leader, Job **ret) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = store_prepare(store, STATEMENT_NEXT_FOLLOWER, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_int64(statement, 1, leader->sequence);
+        return step_job(store, statement, ret);
 }
 
 int store_next_waiting_model(Store *store, const char *after, char **ret) {
@@ -344,4 +380,8 @@ int store_count_waiting(Store *store, int64_t *ret) {
 
 int store_count_held(Store *store, int64_t *ret) {
         return count(store, STATEMENT_COUNT_HELD, ret);
+}
+
+int store_count_following(Store *store, int64_t *ret) {
+        return count(store, STATEMENT_COUNT_FOLLOWING, ret);
 }

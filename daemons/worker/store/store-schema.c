@@ -124,6 +124,30 @@ const char *const store_migrations[] = {
         "  PRIMARY KEY (scope, name)"
         ") STRICT, WITHOUT ROWID;"
         "CREATE INDEX idempotency_job ON idempotency (job);",
+
+        /* 6 → 7: pictures that serve more than one request (store-cache.h). A job that waits for another one's images is
+         * held = 2, and so in none of the indexes of what waits to be dispatched. */
+        "ALTER TABLE job ADD COLUMN picture TEXT;"                       /* hash of all that shapes it; NULL: uncached */
+        "ALTER TABLE job ADD COLUMN origin INTEGER NOT NULL DEFAULT 0;"  /* of its images: the numbers of job.h */
+        "ALTER TABLE job ADD COLUMN leader INTEGER;"                     /* sequence of the job that it waited for */
+        "CREATE INDEX job_leader ON job (picture, sequence) WHERE status < 2 AND held = 0 AND picture IS NOT NULL;"
+        "CREATE INDEX job_follower ON job (leader) WHERE held = 2;"
+        "CREATE TABLE cache_entry ("
+        "  picture TEXT NOT NULL PRIMARY KEY,"
+        "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  made_at INTEGER NOT NULL,"
+        "  used_at INTEGER NOT NULL,"
+        "  size_bytes INTEGER NOT NULL"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX cache_job ON cache_entry (job);"
+        "CREATE INDEX cache_made ON cache_entry (made_at);"
+        "CREATE INDEX cache_used ON cache_entry (used_at);"
+        "CREATE TABLE cache_total ("       /* one row: what the entries are together */
+        "  id INTEGER PRIMARY KEY CHECK (id = 1),"
+        "  entries INTEGER NOT NULL,"
+        "  size_bytes INTEGER NOT NULL"
+        ") STRICT;"
+        "INSERT INTO cache_total (id, entries, size_bytes) VALUES (1, 0, 0);",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

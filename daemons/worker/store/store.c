@@ -12,7 +12,7 @@
 
 #define JOB_COLUMNS \
         "id, sequence, status, model, response_format, request, created_at, started_at, ended_at, usage, reply, failure, " \
-        "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before"
+        "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before, picture, origin"
 #define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
 
 static const char *const statement_texts[_STATEMENTS] = {
@@ -23,8 +23,10 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_RELEASE] = "RELEASE operation",
         [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
         [STATEMENT_SUBMIT] =
-                "INSERT INTO job (id, status, model, response_format, request, created_at, asked, key) "
-                "VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO job (id, status, model, response_format, request, created_at, asked, key, held, started_at, "
+                "ended_at, reply, picture, origin, leader) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) "
+                "ON CONFLICT (id) DO NOTHING",
         [STATEMENT_SET_COST] =
                 "UPDATE job SET reserved = ?2, charged = ?3, unknown = ?4, budget_day = ?5, entry = ?6 WHERE id = ?1",
         [STATEMENT_START_JOB] =
@@ -111,6 +113,42 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT job.id, idempotency.body FROM idempotency JOIN job ON job.sequence = idempotency.job "
                 "WHERE scope = ?1 AND name = ?2",
         [STATEMENT_ADD_IDEMPOTENT] = "INSERT INTO idempotency (scope, name, body, job) VALUES (?1, ?2, ?3, ?4)",
+        [STATEMENT_CACHE_FIND] =
+                "SELECT cache_entry.job, job.reply FROM cache_entry JOIN job ON job.sequence = cache_entry.job "
+                "WHERE cache_entry.picture = ?1 AND made_at > ?2",
+        [STATEMENT_CACHE_USE] = "UPDATE cache_entry SET used_at = ?2 WHERE picture = ?1",
+        [STATEMENT_CACHE_ADD] =
+                "INSERT INTO cache_entry (picture, job, made_at, used_at, size_bytes) VALUES (?1, ?2, ?3, ?3, ?4)",
+        [STATEMENT_CACHE_REPLACE] = "DELETE FROM cache_entry WHERE picture = ?1 RETURNING size_bytes",
+        [STATEMENT_CACHE_REMOVE] =
+                "DELETE FROM cache_entry WHERE job = (SELECT sequence FROM job WHERE id = ?1) RETURNING size_bytes",
+        [STATEMENT_CACHE_ADD_TOTAL] =
+                "UPDATE cache_total SET entries = entries + ?1, size_bytes = size_bytes + ?2",
+        [STATEMENT_CACHE_EXPIRE] =
+                "DELETE FROM cache_entry WHERE picture IN "
+                "(SELECT picture FROM cache_entry WHERE made_at <= ?1 ORDER BY made_at LIMIT ?2) RETURNING size_bytes",
+        [STATEMENT_CACHE_EVICT] =
+                "DELETE FROM cache_entry WHERE picture IN (SELECT picture FROM cache_entry ORDER BY used_at LIMIT 1) "
+                "RETURNING size_bytes",
+        [STATEMENT_CACHE_GET_TOTAL] = "SELECT entries, size_bytes FROM cache_total",
+        [STATEMENT_CACHE_CLEAR] =
+                "DELETE FROM cache_entry WHERE picture IN (SELECT picture FROM cache_entry LIMIT ?1) RETURNING size_bytes",
+        [STATEMENT_FIND_LEADER] =
+                "SELECT sequence FROM job WHERE picture = ?1 AND status < 2 AND held = 0 AND picture IS NOT NULL "
+                "ORDER BY sequence DESC LIMIT 1",
+        [STATEMENT_COUNT_FOLLOWERS] = "SELECT count(*) FROM job WHERE leader = ?1 AND held = 2",
+        [STATEMENT_COUNT_FOLLOWING] = "SELECT count(*) FROM job WHERE held = 2",
+        [STATEMENT_NEXT_FOLLOWER] = "SELECT " JOB_COLUMNS " FROM job WHERE leader = ?1 AND held = 2 "
+                "ORDER BY sequence LIMIT 1",
+        [STATEMENT_GIVE_IMAGES] =
+                "INSERT INTO image (job, number, sha256, format, width, height, size_bytes, revised_prompt) "
+                "SELECT job.sequence, number, sha256, format, width, height, size_bytes, revised_prompt "
+                "FROM job JOIN image ON image.job = ?1 WHERE leader = ?1 AND held = 2",
+        [STATEMENT_END_FOLLOWERS] =
+                "UPDATE job SET status = ?2, started_at = ?3, ended_at = ?4, reply = ?5, failure = ?6, held = 0 "
+                "WHERE leader = ?1 AND held = 2 RETURNING id",
+        [STATEMENT_PROMOTE] = "UPDATE job SET held = ?2, leader = NULL, origin = 0 WHERE sequence = ?1 AND held = 2",
+        [STATEMENT_FOLLOW_ANOTHER] = "UPDATE job SET leader = ?2 WHERE leader = ?1 AND held = 2",
         [STATEMENT_BUDGET_GET_PAUSE] = "SELECT since, until_day, reason FROM budget_pause",
         [STATEMENT_BUDGET_SET_PAUSE] =
                 "INSERT OR REPLACE INTO budget_pause (id, since, until_day, reason) VALUES (1, ?1, ?2, ?3)",

@@ -103,6 +103,7 @@ int store_image_uses(Store *store, const char *sha256, ImageFormat format, int64
 
 int store_count_waiting(Store *store, int64_t *ret);  /* without those that are held */
 int store_count_held(Store *store, int64_t *ret);
+int store_count_following(Store *store, int64_t *ret);
 
 /* The clients' keys; the first four are writing operations. Merging adds one that is not there, and hands on its
  * revocation to one that is. Revoking one that is revoked changes nothing. STORE_NOT_FOUND. */
