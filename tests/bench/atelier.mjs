@@ -17,19 +17,27 @@ const JOBS_DEADLINE_MS = 120000;
 
 // The daemons stay for the whole measurement, log as in production, and nothing but the machine bounds what
 // they take on.
-function configuration(openaiPort, size) {
+function configuration(openais) {
+  const groups = Object.entries(openais);
+  const providers = groups.map(
+    ([name, { port }]) =>
+      `{ name = "${name}"; kind = "openai"; base_url = "http://127.0.0.1:${port}/v1";
+         key = "credential:openai-api-key"; concurrency = 1000; }`,
+  );
+  const models = groups.map(
+    ([name, { size }]) =>
+      `{ name = "bench-${name}"; provider = "${name}"; provider_model = "gpt-image-2"; sizes = [ "${size}" ];
+         takes_response_format = true; }`,
+  );
   return `
     trust_loopback = true;
     log_level = "warning";
     providers = (
-      { name = "sandbox"; concurrency = 256; },
-      { name = "openai"; base_url = "http://127.0.0.1:${openaiPort}/v1"; concurrency = 256; }
+      { name = "sandbox"; concurrency = 256; }, ${providers}
     );
-    models = (
-      { name = "bench"; provider = "openai"; provider_model = "gpt-image-2"; sizes = [ "${size}" ]; }
-    );
+    models = ( ${models} );
     api = { idle_timeout = "1h"; };
-    worker = { idle_timeout = "1h"; concurrency = 256; queue_max = 1000000; daily_budget = "infinity"; };
+    worker = { idle_timeout = "1h"; concurrency = 1000; queue_max = 1000000; daily_budget = "infinity"; };
     scheduler = { idle_timeout = "1h"; };
     alerter = { idle_timeout = "1h"; };
   `;
@@ -49,10 +57,11 @@ export class Atelier {
   starts = 0;
   address = '127.0.0.1:8080';
 
-  configure(openaiPort, size) {
+  // Each of the fakes is a provider of that name, with a model bench-NAME of the size it makes.
+  configure(openais) {
     mkdirSync('/etc/credstore', { recursive: true, mode: 0o700 });
     writeFileSync(CREDENTIAL, 'sk-bench', { mode: 0o600 });
-    writeFileSync(CONFIGURATION, configuration(openaiPort, size));
+    writeFileSync(CONFIGURATION, configuration(openais));
   }
 
   // From an empty store, so that no round finds the images of the one before. The old one is moved aside and goes with

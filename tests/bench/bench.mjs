@@ -11,9 +11,9 @@
 
 import { Atelier, DAEMONS } from './atelier.mjs';
 import { Load } from './load.mjs';
-import { Beanstalkd, Bullmq, FastOpenai, Nginx } from './peers.mjs';
+import { Beanstalkd, Bullmq, FastOpenai, Nginx, Portkey } from './peers.mjs';
 import { percentile } from './percentile.mjs';
-import { cpuSeconds, greatestMemory, memory } from './processes.mjs';
+import { cpuSeconds, greatestMemory, memory, peakMemory } from './processes.mjs';
 import { report } from './report.mjs';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
@@ -22,7 +22,13 @@ const CONNECTIONS = 64;
 const JOBS = Number(process.env.BENCH_JOBS ?? 4000);
 const COLD_STARTS = 10;
 const SIZE = '64x64';
+const LARGE = '612x612'; // of noise: 1.5 MB as base64
+const HUGE = '1152x1152'; // of noise: a file of 4 MB
+const HUGE_URLS = 500;
+const HUGE_BASE64 = 200;
 const FOLDER = '/var/lib/bench';
+const SMALL_PICTURES = { model: 'bench-small', size: SIZE };
+const LARGE_PICTURES = { model: 'bench-large', size: LARGE };
 
 // Runs `work`, which returns the generator's result, and adds what it cost the processes behind `pids`.
 async function measured(pids, work) {
@@ -40,7 +46,9 @@ class Bench {
   beanstalkd = new Beanstalkd();
   nginx = new Nginx();
   bullmq = new Bullmq();
-  openai = new FastOpenai();
+  portkey = new Portkey();
+  openai = new FastOpenai(SIZE);
+  largeOpenai = new FastOpenai(LARGE, '--noise');
   memory = { idle: {}, load: {} };
 
   constructor(programs) {
@@ -58,6 +66,11 @@ class Bench {
       generations: {
         [this.atelier.name]: round => this.generateByAtelier(round),
         [this.nginx.name]: round => this.generateByNginx(round),
+      },
+      pictures: {
+        [this.atelier.name]: round => this.generateByAtelier(round, LARGE_PICTURES),
+        [this.portkey.name]: round => this.generateByPortkey(round),
+        [this.nginx.name]: round => this.generateByNginx(round, LARGE_PICTURES),
       },
       jobs: {
         [this.atelier.name]: round => this.jobsOfAtelier(round),
@@ -84,22 +97,34 @@ class Bench {
     }
   }
 
-  async generateByAtelier(round) {
+  async generateByAtelier(round, pictures = SMALL_PICTURES) {
     await this.atelier.start();
-    const options = { model: 'bench', size: SIZE, tag: `generation ${round}` };
+    const options = { ...pictures, tag: `generation ${round}` };
     const result = await measured(this.atelier.pids(), () =>
       this.load.generations(this.atelier.address, options),
     );
-    this.memory.load = Object.fromEntries(
+    if (pictures === SMALL_PICTURES) this.memory.load = Object.fromEntries(
       DAEMONS.map(daemon => [daemon, memory([this.atelier.pid(daemon)])]),
     );
     return result;
   }
 
-  async generateByNginx(round) {
-    await this.nginx.start(`${FOLDER}/nginx`, this.openai.port);
+  async generateByPortkey(round) {
+    await this.portkey.start();
     try {
-      const options = { model: 'bench', size: SIZE, tag: `generation ${round}` };
+      const options = { ...LARGE_PICTURES, tag: `generation ${round}`, ...this.portkey.options(this.largeOpenai.port) };
+      const address = `127.0.0.1:${this.portkey.port}`;
+      return await measured(this.portkey.pids(), () => this.load.generations(address, options));
+    } finally {
+      await this.portkey.stop();
+    }
+  }
+
+  async generateByNginx(round, pictures = SMALL_PICTURES) {
+    const openai = pictures === SMALL_PICTURES ? this.openai : this.largeOpenai;
+    await this.nginx.start(`${FOLDER}/nginx`, openai.port);
+    try {
+      const options = { ...pictures, tag: `generation ${round}` };
       const address = `127.0.0.1:${this.nginx.port}`;
       return await measured(this.nginx.pids(), () => this.load.generations(address, options));
     } finally {
@@ -142,6 +167,31 @@ class Bench {
     );
   }
 
+  // Every answer under way at once and verified: the peak of the daemon that has them in hand.
+  async peak(daemon, count, format) {
+    const openai = new FastOpenai(HUGE, '--noise', '--gather', String(count));
+    await openai.start(`${this.programs}/openai-fast`);
+    try {
+      this.atelier.configure({ ...this.providers(), huge: openai });
+      await this.atelier.start();
+      await this.load.verified(count, format, 'bench-huge', HUGE);
+      return { count, format, memory: peakMemory(this.atelier.pid(daemon)) };
+    } finally {
+      await openai.stop();
+    }
+  }
+
+  async peaks() {
+    return {
+      worker: await this.peak('worker', HUGE_URLS, 'url'),
+      api: await this.peak('api', HUGE_BASE64, 'b64_json'),
+    };
+  }
+
+  providers() {
+    return { small: this.openai, large: this.largeOpenai };
+  }
+
   // From connect to the last byte of /health/live while nothing but the sockets is there.
   async coldStarts() {
     const milliseconds = [];
@@ -154,8 +204,8 @@ class Bench {
   }
 
   async run() {
-    await this.openai.start(`${this.programs}/openai-fast`, SIZE);
-    this.atelier.configure(this.openai.port, SIZE);
+    for (const openai of Object.values(this.providers())) await openai.start(`${this.programs}/openai-fast`);
+    this.atelier.configure(this.providers());
     const plan = this.plan();
     const results = {};
     for (let round = 1; round <= ROUNDS; round++)
@@ -167,11 +217,13 @@ class Bench {
         }
     await this.idleMemory();
     const coldStarts = await this.coldStarts();
+    const peaks = await this.peaks();
     await this.atelier.stop();
-    await this.openai.stop();
+    for (const openai of Object.values(this.providers())) await openai.stop();
     return {
       results,
       memory: this.memory,
+      peaks,
       coldStarts,
       rounds: ROUNDS,
       connections: CONNECTIONS,

@@ -10,7 +10,8 @@
  *   load once --to ADDRESS --path PATH                                      one GET, connect to last byte
  *
  * ADDRESS is IPV4:PORT or the path of a Unix socket. Common options: --connections N, --requests N,
- * --seconds S (whichever is reached first), --tag TEXT (into every prompt). Prints one line of JSON.
+ * --seconds S (whichever is reached first), --tag TEXT (into every prompt), --header LINE (any number of
+ * them). Prints one line of JSON.
  */
 
 #include <arpa/inet.h>
@@ -32,7 +33,11 @@
 #define CONNECTIONS_MAX 4096
 #define REQUESTS_MAX 4000000
 #define REQUEST_BYTES_MAX 1024
-#define REPLY_BYTES_MAX ((size_t) 512 * 1024)
+#define HEAD_BYTES_MAX ((size_t) 4 * 1024)     /* of a reply, so much is kept: its headers */
+#define HEADERS_BYTES_MAX ((size_t) 256)
+#define RECEIVE_BYTES_MAX ((size_t) 256 * 1024)
+#define CHUNKED_END "0\r\n\r\n"
+#define CHUNKED_END_BYTES (sizeof(CHUNKED_END) - 1)
 #define EVENTS_MAX 256
 #define STRAGGLERS_USEC (10 * USEC_PER_SEC)
 #define USEC_PER_SEC 1000000ULL
@@ -50,14 +55,15 @@ typedef struct Connection {
         int fd;
         bool busy; /* a request is on its way */
         usec_t started;
-        size_t received, sent, request_size;
+        size_t received, head_size;
         char request[REQUEST_BYTES_MAX];
-        char reply[REPLY_BYTES_MAX + 1];
+        char head[HEAD_BYTES_MAX + 1], tail[CHUNKED_END_BYTES];
 } Connection;
 
 typedef struct Load {
         Mode mode;
         const char *to, *path, *model, *size, *tag;
+        char headers[HEADERS_BYTES_MAX]; /* further ones, each with its line end */
         bool async;
         uint64_t connections_count, requests_max, seconds_max;
 
@@ -65,6 +71,7 @@ typedef struct Load {
         socklen_t address_size;
         int epoll_fd;
         Connection *connections;
+        char received[RECEIVE_BYTES_MAX];
         uint64_t begun, done, errors, busy_count;
         uint64_t statuses[STATUS_MAX];
         uint32_t *latencies_usec;
@@ -117,33 +124,34 @@ static size_t request_format(const Load *load, char *out) {
         else
                 n = snprintf(out, REQUEST_BYTES_MAX,
                              "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                             "Authorization: Bearer sk-bench\r\n%sContent-Length: %zu\r\n\r\n%s",
-                             load->path, load->async ? "Prefer: respond-async\r\n" : "", size, body);
+                             "Authorization: Bearer sk-bench\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+                             load->path, load->async ? "Prefer: respond-async\r\n" : "", load->headers, size, body);
         return (size_t) n;
 }
 
 /* The status of a whole reply, 0 while it is not whole, -EBADMSG when it is none. */
 static int http_status(const Connection *connection) {
-        const char *reply = connection->reply, *end = strstr(reply, "\r\n\r\n"), *length;
+        const char *reply = connection->head, *end = strstr(reply, "\r\n\r\n"), *length;
+        size_t whole = 0;
         int status;
 
         if (!end)
-                return 0;
+                return connection->head_size == HEAD_BYTES_MAX ? -EBADMSG : 0;
         if (sscanf(reply, "HTTP/1.%*c %d", &status) != 1 || status < 100 || status >= STATUS_MAX)
                 return -EBADMSG;
         length = strcasestr(reply, "\r\ncontent-length:");
-        if (length && length < end) {
-                size_t whole = (size_t) (end + 4 - reply) + strtoul(length + 17, NULL, 10);
-                return whole > REPLY_BYTES_MAX ? -EBADMSG : connection->received >= whole ? status : 0;
-        }
-        /* Chunked: one reply at a time is on the wire, so its end is the buffer's end. */
-        return memcmp(reply + connection->received - 5, "0\r\n\r\n", 5) == 0 ? status : 0;
+        if (length && length < end)
+                whole = (size_t) (end + 4 - reply) + strtoul(length + 17, NULL, 10);
+        if (whole > 0)
+                return connection->received >= whole ? status : 0;
+        /* Chunked: one reply at a time is on the wire, so its end is the end of what came. */
+        return memcmp(connection->tail, CHUNKED_END, CHUNKED_END_BYTES) == 0 ? status : 0;
 }
 
 static int put_status(const Connection *connection) {
-        if (connection->received < 2 || connection->reply[connection->received - 1] != '\n')
+        if (connection->tail[CHUNKED_END_BYTES - 1] != '\n')
                 return 0;
-        return strncmp(connection->reply, "INSERTED ", 9) == 0 ? 200 : 500;
+        return strncmp(connection->head, "INSERTED ", 9) == 0 ? 200 : 500;
 }
 
 static void connection_disconnect(Connection *connection) {
@@ -189,7 +197,8 @@ static int request_begin(Load *load, Connection *connection) {
         load->begun++;
         load->busy_count++;
         connection->busy = true;
-        connection->received = 0;
+        connection->received = connection->head_size = 0;
+        memset(connection->tail, 0, CHUNKED_END_BYTES);
         if (send(connection->fd, connection->request, size, MSG_NOSIGNAL) != (ssize_t) size)
                 request_fail(load, connection);
         return 0;
@@ -200,13 +209,25 @@ static void request_end(Load *load, Connection *connection, int status) {
         load->statuses[status]++;
         load->busy_count--;
         connection->busy = false;
-        if (load->mode != MODE_PUT && strcasestr(connection->reply, "\r\nconnection: close"))
+        if (load->mode != MODE_PUT && strcasestr(connection->head, "\r\nconnection: close"))
                 connection_disconnect(connection);
 }
 
+/* Of a reply the beginning and the last bytes are looked at, the rest is counted: it may be megabytes. */
+static void connection_take(Connection *connection, const char *data, size_t size) {
+        size_t room = HEAD_BYTES_MAX - connection->head_size, head = size < room ? size : room;
+        size_t old = size < CHUNKED_END_BYTES ? CHUNKED_END_BYTES - size : 0;
+
+        memcpy(connection->head + connection->head_size, data, head);
+        connection->head_size += head;
+        connection->head[connection->head_size] = '\0';
+        memmove(connection->tail, connection->tail + CHUNKED_END_BYTES - old, old);
+        memcpy(connection->tail + old, data + size - (CHUNKED_END_BYTES - old), CHUNKED_END_BYTES - old);
+        connection->received += size;
+}
+
 static void connection_dispatch(Load *load, Connection *connection) {
-        ssize_t n = recv(connection->fd, connection->reply + connection->received,
-                         REPLY_BYTES_MAX - connection->received, MSG_DONTWAIT);
+        ssize_t n = recv(connection->fd, load->received, RECEIVE_BYTES_MAX, MSG_DONTWAIT);
         int status;
 
         if (n < 0 && errno == EAGAIN)
@@ -218,8 +239,7 @@ static void connection_dispatch(Load *load, Connection *connection) {
                         connection_disconnect(connection);
                 return;
         }
-        connection->received += (size_t) n;
-        connection->reply[connection->received] = '\0';
+        connection_take(connection, load->received, (size_t) n);
         status = load->mode == MODE_PUT ? put_status(connection) : http_status(connection);
         if (status < 0)
                 request_fail(load, connection);
@@ -303,6 +323,13 @@ static bool number_parse(const char *text, uint64_t max, uint64_t *ret) {
         return errno == 0 && *end == '\0' && end != text && *ret >= 1 && *ret <= max;
 }
 
+static bool header_add(Load *load, const char *line) {
+        size_t used = strlen(load->headers);
+        int n = snprintf(load->headers + used, HEADERS_BYTES_MAX - used, "%s\r\n", line);
+
+        return n > 0 && (size_t) n < HEADERS_BYTES_MAX - used;
+}
+
 static bool option_take(Load *load, int c) {
         switch (c) {
         case 'a':
@@ -329,6 +356,8 @@ static bool option_take(Load *load, int c) {
         case 'g':
                 load->tag = optarg;
                 return true;
+        case 'h':
+                return header_add(load, optarg);
         default:
                 return false;
         }
@@ -340,7 +369,8 @@ static bool arguments_parse(Load *load, int argc, char **argv) {
                 { "requests", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 's' },
                 { "size", required_argument, NULL, 'z' },     { "to", required_argument, NULL, 't' },
                 { "path", required_argument, NULL, 'p' },     { "model", required_argument, NULL, 'm' },
-                { "tag", required_argument, NULL, 'g' },      {}
+                { "tag", required_argument, NULL, 'g' },      { "header", required_argument, NULL, 'h' },
+                {}
         };
         static const char *const modes[] = {
                 [MODE_HTTP] = "http",
@@ -376,7 +406,8 @@ int main(int argc, char **argv) {
         if (!arguments_parse(&load, argc, argv)) {
                 fprintf(stderr,
                         "usage: %s http|put|once --to ADDRESS [--path P] [--connections N]\n"
-                        "       [--requests N] [--seconds S] [--model M] [--size WxH] [--tag TEXT] [--async]\n",
+                        "       [--requests N] [--seconds S] [--model M] [--size WxH] [--tag TEXT] [--async]\n"
+                        "       [--header LINE]...\n",
                         argv[0]);
                 return 2;
         }

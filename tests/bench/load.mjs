@@ -1,7 +1,10 @@
 // Runs the load generator (load.c) and reads its line of JSON.
 
 import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+
+const MANY_ANSWERS = fileURLToPath(new URL('../system/clients/many-answers.mjs', import.meta.url));
 
 const run = promisify(execFile);
 
@@ -12,7 +15,7 @@ export class Load {
 
   async #run(mode, options) {
     const words = Object.entries(options).flatMap(([name, value]) =>
-      value === true ? [`--${name}`] : [`--${name}`, String(value)],
+      value === true ? [`--${name}`] : [value].flat().flatMap(each => [`--${name}`, String(each)]),
     );
     const { stdout } = await run(this.program, [mode, ...words]);
     return JSON.parse(stdout);
@@ -41,6 +44,11 @@ export class Load {
 
   puts(to, options) {
     return this.#measure('put', 200, { to, ...options });
+  }
+
+  // So many answers at once, every image judged: throws unless all are as they shall be.
+  async verified(count, format, model, size) {
+    await run(process.execPath, [MANY_ANSWERS, String(count), format, model, size]);
   }
 
   once(to, path) {

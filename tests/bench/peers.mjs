@@ -58,8 +58,14 @@ function freshFolder(path) {
 }
 
 export class FastOpenai extends Daemon {
-  async start(program, size) {
-    await this.launch(program, ['--size', size]);
+  constructor(size, ...options) {
+    super();
+    this.size = size;
+    this.options = options;
+  }
+
+  async start(program) {
+    await this.launch(program, ['--size', this.size, ...this.options]);
     const [port] = await once(this.lines, 'line');
     this.port = Number(port);
   }
@@ -102,6 +108,25 @@ export class Nginx extends Daemon {
     writeFileSync(`${folder}/nginx.conf`, configuration);
     await this.launch('nginx', ['-e', 'stderr', '-p', folder, '-c', `${folder}/nginx.conf`]);
     await portAnswers(this.port);
+  }
+}
+
+// The npm package @portkey-ai/gateway, as its own start script runs it. It stores nothing.
+export class Portkey extends Daemon {
+  name = 'Portkey gateway';
+  port = 18084;
+
+  async start() {
+    const program = fileURLToPath(import.meta.resolve('@portkey-ai/gateway/build/start-server.js'));
+    await this.launch(process.execPath, [program, '--headless', `--port=${this.port}`]);
+    this.lines.resume(); // its greetings
+    await portAnswers(this.port);
+  }
+
+  // What a request says to be sent to an OpenAI on that port.
+  options(openaiPort) {
+    const headers = ['x-portkey-provider: openai', `x-portkey-custom-host: http://127.0.0.1:${openaiPort}/v1`];
+    return { header: headers };
   }
 }
 

@@ -50,6 +50,11 @@ export function memory(pids) {
   return sum;
 }
 
+// The greatest resident size of a process since it started, in kB, as the kernel kept it.
+export function peakMemory(pid) {
+  return kilobytes(read(pid, 'status'), 'VmHWM');
+}
+
 // Looks at memory again and again while work goes on, and keeps the greatest of each. `pids` may be a function.
 export async function greatestMemory(pids, work, intervalMs = 100) {
   const now = () => memory(typeof pids === 'function' ? pids() : pids);

@@ -6,6 +6,7 @@ import { cpus, release, totalmem } from 'node:os';
 const TITLES = {
   submissions: 'durable submissions',
   generations: 'generations, nothing cached',
+  pictures: 'generations of 1.5 MB',
   jobs: 'jobs, end to end',
 };
 
@@ -78,6 +79,10 @@ function memoryRows({ idle, load }) {
   });
 }
 
+function peakLine([daemon, { count, format, memory }]) {
+  return `${count} answers at once of 4 MB pictures as ${format}, each verified: atelier-${daemon} at most ${megabytes(memory)} MB resident.`;
+}
+
 function machineLine(disk) {
   const system = /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
   const processor = cpus()[0].model.replace(/\s+/g, ' ').trim();
@@ -85,7 +90,7 @@ function machineLine(disk) {
   return `${cpus().length} × ${processor}, ${gigabytes} GB, ${system}, Linux ${release()}, ${disk}`;
 }
 
-export function report({ results, memory, coldStarts, rounds, connections, jobs, size }, disk) {
+export function report({ results, memory, peaks, coldStarts, rounds, connections, jobs, size }, disk) {
   const measures = table(
     [
       '',
@@ -111,11 +116,14 @@ All on that machine, generator and provider included; medians of ${rounds} inter
 ${measures}
 Submissions: \`Prefer: respond-async\`, each answered once it is on the disk, dispatching paused; beside puts of the
 same bytes. Generations: through api, worker, store and disk to a provider on the loopback and back as base64, each
-stored durably before it is answered; nginx forwards the same requests to the same provider and stores nothing. Jobs:
+stored durably before it is answered; nginx forwards the same requests to the same provider and stores nothing, nor
+does the Portkey gateway (npm @portkey-ai/gateway). Jobs:
 ${number(jobs)} different ${size} pictures of the sandbox, from the first submission until the store says that all are
 completed; BullMQ's jobs do nothing and no result is stored. Memory is the greatest seen while under load.
 
 ${daemons}
+${Object.entries(peaks).map(peakLine).join('\n')}
+
 \`/health/live\` on a stopped system: median ${median(coldStarts).toFixed(0)} ms of ${cold.join(', ')}.
 `;
 }

@@ -3,10 +3,13 @@
  * One thread, one epoll, HTTP/1.1 with keep-alive on the loopback. It checks next to nothing: the other
  * fake (openai.mjs) does. Every picture is another one: a serial number stands in a tEXt chunk right after
  * the header, and only those bytes, their checksum and the few base64 digits that cover them are made anew
- * for a reply; all else of the reply is made once. The first line printed is the port, the last, at
- * SIGTERM, how many pictures were sent.
+ * for a reply; all else of the reply is made once and sent from there. The first line printed is the port,
+ * the last, at SIGTERM, how many pictures were sent.
  *
- *   openai-fast [--port N] [--size WIDTHxHEIGHT] [--model NAME]
+ *   openai-fast [--port N] [--size WIDTHxHEIGHT] [--model NAME] [--noise] [--gather N]
+ *
+ * Pictures are in stripes and small, with --noise 24 bits a pixel that do not compress. With --gather it
+ * answers nobody before N requests wait, and then all of them at once.
  */
 
 #include <arpa/inet.h>
@@ -23,6 +26,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -40,11 +44,24 @@
 #define SERIAL_AT (TEXT_TYPE_AT + 4 + sizeof(TEXT_KEYWORD))
 #define TEXT_CRC_AT (SERIAL_AT + SERIAL_DIGITS)
 
+/* What of the picture is made anew, in whole groups of base64: three bytes are four digits. */
+#define RENEWED_FROM (SERIAL_AT / 3 * 3)
+#define RENEWED_TO ((TEXT_CRC_AT + 4 + 2) / 3 * 3)
+#define RENEWED_DIGITS ((RENEWED_TO - RENEWED_FROM) / 3 * 4)
+
+typedef enum State {
+        STATE_READING,
+        STATE_GATHERED,  /* waits until enough others do */
+        STATE_ANSWERING,
+} State;
+
 typedef struct Connection {
         int fd;
+        State state;
         size_t received; /* bytes of the request in `request` */
-        uint8_t *unsent; /* the rest of a reply the socket did not take, or NULL */
-        size_t unsent_at, unsent_size;
+        size_t sent;     /* of the reply under way */
+        struct Connection *gathered; /* the next one that waits for an answer */
+        char renewed[RENEWED_DIGITS];
         char request[REQUEST_BYTES_MAX + 1];
 } Connection;
 
@@ -56,6 +73,8 @@ typedef struct Fake {
         size_t reply_size, base64_at;
         char models[512];
         uint64_t serial;
+        Connection *gathered;
+        unsigned gather, gathered_count;
 } Fake;
 
 static void put_be32(uint8_t *at, uint32_t value) {
@@ -71,18 +90,37 @@ static uint8_t *chunk_put(uint8_t *at, const char *type, const uint8_t *data, si
         return at + size + 12;
 }
 
-/* A black and white picture in stripes, one bit a pixel: a reply costs little to send and to decode. */
-static int png_new(uint8_t **ret, size_t *ret_size, unsigned width, unsigned height) {
-        size_t row = 1 + (width + 7) / 8, packed = compressBound(row * height);
+/* Black and white, one bit a pixel: a reply costs little to send and to decode. */
+static void stripes_put(uint8_t *row, size_t size, unsigned y) {
+        memset(row, (y / 8) % 2 ? 0xf0 : 0x0f, size);
+}
+
+/* xorshift64: the same noise every time. */
+static void noise_put(uint8_t *row, size_t size, uint64_t *state) {
+        for (size_t i = 0; i < size; i++) {
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                row[i] = (uint8_t) *state;
+        }
+}
+
+static int png_new(uint8_t **ret, size_t *ret_size, unsigned width, unsigned height, bool noise) {
+        size_t row = 1 + (noise ? (size_t) width * 3 : (width + 7) / 8), packed = compressBound(row * height);
         uint8_t *pixels = calloc(height, row), *data = malloc(packed), *png = malloc(packed + 256);
         uint8_t *at = png;
-        uint8_t header[13] = { [8] = 1 }, text[sizeof(TEXT_KEYWORD) + SERIAL_DIGITS] = TEXT_KEYWORD;
+        uint8_t header[13] = { [8] = noise ? 8 : 1, [9] = noise ? 2 : 0 };
+        uint8_t text[sizeof(TEXT_KEYWORD) + SERIAL_DIGITS] = TEXT_KEYWORD;
+        uint64_t state = 1;
         int r = -ENOMEM;
 
         if (!pixels || !data || !png)
                 goto finish;
         for (unsigned y = 0; y < height; y++)
-                memset(pixels + y * row + 1, (y / 8) % 2 ? 0xf0 : 0x0f, row - 1);
+                if (noise)
+                        noise_put(pixels + y * row + 1, row - 1, &state);
+                else
+                        stripes_put(pixels + y * row + 1, row - 1, y);
         if (compress2(data, &packed, pixels, row * height, Z_BEST_COMPRESSION) != Z_OK)
                 goto finish;
 
@@ -142,50 +180,98 @@ static int reply_new(Fake *fake) {
         return 0;
 }
 
-/* Writes the next serial into picture and reply: only the bytes from the digits to the checksum change. */
-static void reply_renew(Fake *fake) {
-        size_t from = SERIAL_AT / 3 * 3, to = (TEXT_CRC_AT + 4 + 2) / 3 * 3;
+/* Writes the next serial into the picture, and for the connection the digits that are then other ones. */
+static void reply_renew(Fake *fake, Connection *connection) {
         uint64_t serial = ++fake->serial;
 
         for (size_t i = SERIAL_DIGITS; i-- > 0; serial /= 10)
                 fake->png[SERIAL_AT + i] = (uint8_t) ('0' + serial % 10);
         put_be32(fake->png + TEXT_CRC_AT, (uint32_t) crc32(0, fake->png + TEXT_TYPE_AT, TEXT_CRC_AT - TEXT_TYPE_AT));
-        base64_put(fake->reply + fake->base64_at + from / 3 * 4, fake->png + from, to - from);
+        base64_put(connection->renewed, fake->png + RENEWED_FROM, RENEWED_TO - RENEWED_FROM);
 }
 
 static Connection *connection_free(Connection *connection) {
         close(connection->fd);
-        free(connection->unsent);
         free(connection);
         return NULL;
 }
 
-/* Returns 0, or -EPIPE when the connection is of no more use. What the socket does not take is kept. */
-static int connection_send(Connection *connection, const char *data, size_t size) {
-        ssize_t n = send(connection->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+/* Sends on: the reply that all share, but for the digits that are this connection's own. -EPIPE: it is of no more
+ * use. */
+static int connection_flush(const Fake *fake, Connection *connection) {
+        size_t renewed_at = fake->base64_at + RENEWED_FROM / 3 * 4;
+        const struct iovec parts[] = {
+                { fake->reply, renewed_at },
+                { connection->renewed, RENEWED_DIGITS },
+                { fake->reply + renewed_at + RENEWED_DIGITS, fake->reply_size - renewed_at - RENEWED_DIGITS },
+        };
+        struct iovec rest[3];
+        size_t skip = connection->sent;
+        int count = 0;
+        ssize_t n;
 
-        if (n < 0 && errno != EAGAIN)
-                return -EPIPE;
-        if (n == (ssize_t) size)
-                return 0;
-        n = n < 0 ? 0 : n;
-        connection->unsent_at = 0;
-        connection->unsent_size = size - (size_t) n;
-        connection->unsent = malloc(connection->unsent_size);
-        if (!connection->unsent)
-                return -EPIPE;
-        memcpy(connection->unsent, data + n, connection->unsent_size);
+        for (unsigned i = 0; i < 3; i++) {
+                size_t skipped = skip < parts[i].iov_len ? skip : parts[i].iov_len;
+
+                skip -= skipped;
+                if (skipped < parts[i].iov_len)
+                        rest[count++] = (struct iovec) { (char *) parts[i].iov_base + skipped,
+                                                         parts[i].iov_len - skipped };
+        }
+        n = writev(connection->fd, rest, count);
+        if (n < 0)
+                return errno == EAGAIN ? 0 : -EPIPE;
+        connection->sent += (size_t) n;
+        connection->state = connection->sent < fake->reply_size ? STATE_ANSWERING : STATE_READING;
         return 0;
+}
+
+static int connection_watch(Fake *fake, Connection *connection) {
+        static const uint32_t events[] = {
+                [STATE_READING] = EPOLLIN,
+                [STATE_GATHERED] = 0,
+                [STATE_ANSWERING] = EPOLLOUT,
+        };
+        struct epoll_event event = { events[connection->state], { connection } };
+
+        return epoll_ctl(fake->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event) < 0 ? -errno : 0;
+}
+
+/* All that have been gathered are answered as their sockets take it. */
+static void fake_release(Fake *fake) {
+        fake->gathered_count = 0;
+        for (Connection *connection = fake->gathered; connection; connection = connection->gathered) {
+                connection->state = STATE_ANSWERING;
+                (void) connection_watch(fake, connection);
+        }
+        fake->gathered = NULL;
+}
+
+static int connection_picture(Fake *fake, Connection *connection) {
+        reply_renew(fake, connection);
+        connection->sent = 0;
+        if (fake->gather == 0)
+                return connection_flush(fake, connection);
+
+        connection->state = STATE_GATHERED;
+        connection->gathered = fake->gathered;
+        fake->gathered = connection;
+        if (++fake->gathered_count == fake->gather)
+                fake_release(fake);
+        return 0;
+}
+
+/* Small: a socket whose last reply is through takes it whole. */
+static int connection_send(Connection *connection, const char *data, size_t size) {
+        return send(connection->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t) size ? 0 : -EPIPE;
 }
 
 static int connection_answer(Fake *fake, Connection *connection) {
         static const char unknown[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
         const char *request = connection->request;
 
-        if (strncmp(request, "POST /v1/images/generations ", 28) == 0) {
-                reply_renew(fake);
-                return connection_send(connection, fake->reply, fake->reply_size);
-        }
+        if (strncmp(request, "POST /v1/images/generations ", 28) == 0)
+                return connection_picture(fake, connection);
         if (strncmp(request, "GET /v1/models ", 15) == 0)
                 return connection_send(connection, fake->models, strlen(fake->models));
         return connection_send(connection, unknown, sizeof(unknown) - 1);
@@ -214,7 +300,7 @@ static int connection_read(Fake *fake, Connection *connection) {
                 return -EPIPE;
         connection->received += (size_t) n;
         connection->request[connection->received] = '\0';
-        while (!connection->unsent && (size = request_size(connection)) > 0) {
+        while (connection->state == STATE_READING && (size = request_size(connection)) > 0) {
                 int r = connection_answer(fake, connection);
                 if (r < 0)
                         return r;
@@ -224,28 +310,28 @@ static int connection_read(Fake *fake, Connection *connection) {
         return 0;
 }
 
-static int connection_flush(Connection *connection) {
-        ssize_t n = send(connection->fd, connection->unsent + connection->unsent_at,
-                         connection->unsent_size - connection->unsent_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+/* It went before it was answered. */
+static void connection_abandon(Fake *fake, Connection *connection) {
+        Connection **at = &fake->gathered;
 
-        if (n < 0)
-                return errno == EAGAIN ? 0 : -EPIPE;
-        connection->unsent_at += (size_t) n;
-        if (connection->unsent_at == connection->unsent_size) {
-                free(connection->unsent);
-                connection->unsent = NULL;
-        }
-        return 0;
+        while (*at != connection)
+                at = &(*at)->gathered;
+        *at = connection->gathered;
+        fake->gathered_count--;
+        connection_free(connection);
 }
 
 static void connection_dispatch(Fake *fake, Connection *connection) {
-        bool blocked = connection->unsent;
-        int r = blocked ? connection_flush(connection) : connection_read(fake, connection);
+        State before = connection->state;
+        int r;
 
-        if (r >= 0 && blocked != !!connection->unsent) {
-                struct epoll_event event = { connection->unsent ? EPOLLOUT : EPOLLIN, { connection } };
-                r = epoll_ctl(fake->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event);
+        if (before == STATE_GATHERED) {
+                connection_abandon(fake, connection);
+                return;
         }
+        r = before == STATE_ANSWERING ? connection_flush(fake, connection) : connection_read(fake, connection);
+        if (r >= 0 && before != connection->state)
+                r = connection_watch(fake, connection);
         if (r < 0)
                 connection_free(connection);
 }
@@ -264,7 +350,7 @@ static void fake_accept(Fake *fake) {
         }
         connection->fd = fd;
         connection->received = 0;
-        connection->unsent = NULL;
+        connection->state = STATE_READING;
         (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         event.data.ptr = connection;
         if (epoll_ctl(fake->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
@@ -333,10 +419,12 @@ int main(int argc, char **argv) {
         static const struct option options[] = { { "port", required_argument, NULL, 'p' },
                                                  { "size", required_argument, NULL, 's' },
                                                  { "model", required_argument, NULL, 'm' },
+                                                 { "gather", required_argument, NULL, 'g' },
+                                                 { "noise", no_argument, NULL, 'n' },
                                                  {} };
         const char *model = "gpt-image-2";
         unsigned port = 0, width = 64, height = 64;
-        bool good = true;
+        bool good = true, noise = false;
         Fake fake = {};
         int c, r;
 
@@ -348,15 +436,20 @@ int main(int argc, char **argv) {
                                height - 1 < EDGE_PIXELS_MAX;
                 else if (c == 'm')
                         model = optarg;
+                else if (c == 'g')
+                        good = good && sscanf(optarg, "%u", &fake.gather) == 1;
+                else if (c == 'n')
+                        noise = true;
                 else
                         good = false;
         if (!good || optind != argc) {
-                fprintf(stderr, "usage: %s [--port N] [--size WIDTHxHEIGHT] [--model NAME]\n", argv[0]);
+                fprintf(stderr, "usage: %s [--port N] [--size WIDTHxHEIGHT] [--model NAME] [--noise] [--gather N]\n",
+                        argv[0]);
                 return 2;
         }
 
         models_write(&fake, model);
-        r = png_new(&fake.png, &fake.png_size, width, height) ?: reply_new(&fake);
+        r = png_new(&fake.png, &fake.png_size, width, height, noise) ?: reply_new(&fake);
         if (r == 0)
                 r = fake_listen(&fake, (uint16_t) port);
         if (r == 0)
