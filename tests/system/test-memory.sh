@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Many large answers at once: how far the daemons' memory grows by them, and that each arrives whole.
-deadline=120
+deadline=240
 source "$CHECKOUT/tests/system/rig/requests.sh"
 
 FAST_PORT=18030
