@@ -17,7 +17,7 @@ const JOBS_DEADLINE_MS = 120000;
 
 // The daemons stay for the whole measurement, log as in production, and nothing but the machine bounds what
 // they take on.
-function configuration(openais) {
+function configuration(openais, worker) {
   const groups = Object.entries(openais);
   const providers = groups.map(
     ([name, { port }]) =>
@@ -29,6 +29,11 @@ function configuration(openais) {
       `{ name = "bench-${name}"; provider = "${name}"; provider_model = "gpt-image-2"; sizes = [ "${size}" ];
          takes_response_format = true; }`,
   );
+  const prices = groups.map(
+    ([name]) =>
+      `{ name = "bench ${name}"; provider = "${name}"; model = "gpt-image-2"; from = "2026-01-01";
+         per_image = [ "* * $0.01" ]; }`,
+  );
   return `
     trust_loopback = true;
     log_level = "warning";
@@ -36,8 +41,9 @@ function configuration(openais) {
       { name = "sandbox"; concurrency = 256; }, ${providers}
     );
     models = ( ${models} );
+    prices = ( ${prices} );
     api = { idle_timeout = "1h"; };
-    worker = { idle_timeout = "1h"; concurrency = 1000; queue_max = 1000000; daily_budget = "infinity"; };
+    worker = { idle_timeout = "1h"; concurrency = 1000; queue_max = 1000000; daily_budget = "infinity"; ${worker} };
     scheduler = { idle_timeout = "1h"; };
     alerter = { idle_timeout = "1h"; };
   `;
@@ -58,10 +64,10 @@ export class Atelier {
   address = '127.0.0.1:8080';
 
   // Each of the fakes is a provider of that name, with a model bench-NAME of the size it makes.
-  configure(openais) {
+  configure(openais, worker = '') {
     mkdirSync('/etc/credstore', { recursive: true, mode: 0o700 });
     writeFileSync(CREDENTIAL, 'sk-bench', { mode: 0o600 });
-    writeFileSync(CONFIGURATION, configuration(openais));
+    writeFileSync(CONFIGURATION, configuration(openais, worker));
   }
 
   // From an empty store, so that no round finds the images of the one before. The old one is moved aside and goes with

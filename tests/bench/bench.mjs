@@ -67,6 +67,10 @@ class Bench {
         [this.atelier.name]: round => this.generateByAtelier(round),
         [this.nginx.name]: round => this.generateByNginx(round),
       },
+      hits: {
+        [this.atelier.name]: round => this.hitsOfAtelier(round),
+        [this.nginx.name]: round => this.generateByNginx(round),
+      },
       pictures: {
         [this.atelier.name]: round => this.generateByAtelier(round, LARGE_PICTURES),
         [this.portkey.name]: round => this.generateByPortkey(round),
@@ -106,6 +110,17 @@ class Bench {
     if (pictures === SMALL_PICTURES) this.memory.load = Object.fromEntries(
       DAEMONS.map(daemon => [daemon, memory([this.atelier.pid(daemon)])]),
     );
+    return result;
+  }
+
+  // One picture that is there, again and again.
+  async hitsOfAtelier(round) {
+    const options = { ...SMALL_PICTURES, tag: `hit ${round}`, same: true };
+    this.atelier.configure(this.providers(), 'cache_ttl = "1h";');
+    await this.atelier.start();
+    await this.load.generations(this.atelier.address, { ...options, connections: 1, requests: 1 });
+    const result = await measured(this.atelier.pids(), () => this.load.generations(this.atelier.address, options));
+    this.atelier.configure(this.providers());
     return result;
   }
 

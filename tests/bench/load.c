@@ -1,4 +1,4 @@
-/* The load generator of the benchmarks: many connections, one request on each at a time, every prompt new.
+/* The load generator of the benchmarks: many connections, one request on each at a time, as a rule every prompt new.
  *
  * The same program drives HTTP servers and beanstalkd, with the same bytes of work in both, so that what is
  * compared is the server. Every latency is kept and sorted at the end: no bucket hides the tail. A
@@ -11,7 +11,7 @@
  *
  * ADDRESS is IPV4:PORT or the path of a Unix socket. Common options: --connections N, --requests N,
  * --seconds S (whichever is reached first), --tag TEXT (into every prompt), --header LINE (any number of
- * them). Prints one line of JSON.
+ * them), --same (one prompt in all requests). Prints one line of JSON.
  */
 
 #include <arpa/inet.h>
@@ -64,7 +64,7 @@ typedef struct Load {
         Mode mode;
         const char *to, *path, *model, *size, *tag;
         char headers[HEADERS_BYTES_MAX]; /* further ones, each with its line end */
-        bool async;
+        bool async, same;
         uint64_t connections_count, requests_max, seconds_max;
 
         struct sockaddr_storage address;
@@ -109,7 +109,7 @@ static int address_parse(Load *load) {
 static size_t body_format(const Load *load, char *out, size_t size) {
         return (size_t) snprintf(out, size,
                                  "{\"model\":\"%s\",\"prompt\":\"a lighthouse, %s, number %llu\",\"size\":\"%s\"}",
-                                 load->model, load->tag, (unsigned long long) load->begun, load->size);
+                                 load->model, load->tag, load->same ? 0ULL : (unsigned long long) load->begun, load->size);
 }
 
 static size_t request_format(const Load *load, char *out) {
@@ -335,6 +335,9 @@ static bool option_take(Load *load, int c) {
         case 'a':
                 load->async = true;
                 return true;
+        case 'S':
+                load->same = true;
+                return true;
         case 'c':
                 return number_parse(optarg, CONNECTIONS_MAX, &load->connections_count);
         case 'n':
@@ -370,7 +373,7 @@ static bool arguments_parse(Load *load, int argc, char **argv) {
                 { "size", required_argument, NULL, 'z' },     { "to", required_argument, NULL, 't' },
                 { "path", required_argument, NULL, 'p' },     { "model", required_argument, NULL, 'm' },
                 { "tag", required_argument, NULL, 'g' },      { "header", required_argument, NULL, 'h' },
-                {}
+                { "same", no_argument, NULL, 'S' },           {}
         };
         static const char *const modes[] = {
                 [MODE_HTTP] = "http",
@@ -407,7 +410,7 @@ int main(int argc, char **argv) {
                 fprintf(stderr,
                         "usage: %s http|put|once --to ADDRESS [--path P] [--connections N]\n"
                         "       [--requests N] [--seconds S] [--model M] [--size WxH] [--tag TEXT] [--async]\n"
-                        "       [--header LINE]...\n",
+                        "       [--header LINE]... [--same]\n",
                         argv[0]);
                 return 2;
         }

@@ -6,6 +6,7 @@ import { cpus, release, totalmem } from 'node:os';
 const TITLES = {
   submissions: 'durable submissions',
   generations: 'generations, nothing cached',
+  hits: 'generations, all cached',
   pictures: 'generations of 1.5 MB',
   jobs: 'jobs, end to end',
 };
