@@ -265,6 +265,12 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
         return 0;
 }
 
+int job_reply_add_cache_header(const JsonValue *job, HttpReply *reply) {
+        const char *cache = json_get_string(job, "cache");
+
+        return cache ? http_reply_add_header(reply, "x-atelier-cache", cache) : 0;
+}
+
 /* The response with empty b64_json members is cut open inside their quotes, and the files go in between. The mark
  * cannot stand in a text before its member: there its quotes would be escaped. */
 int job_reply_stream(const JsonValue *job, int *fds, size_t n_fds, ImageStream **ret) {

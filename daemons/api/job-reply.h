@@ -3,6 +3,7 @@
 
 #include "api-error.h"
 #include "base/json.h"
+#include "http-reply.h"
 #include "image-stream.h"
 
 typedef enum JobOutcome {
@@ -30,3 +31,6 @@ int job_reply_stream(const JsonValue *job, int *fds, size_t n_fds, ImageStream *
 
 /* "/v1/jobs/ID"; NULL when memory is short. */
 char *job_reply_location(const JsonValue *job);
+
+/* x-atelier-cache: where its images are from, if the cache is on. `job` may be NULL. */
+int job_reply_add_cache_header(const JsonValue *job, HttpReply *reply);

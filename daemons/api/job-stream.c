@@ -3,10 +3,11 @@
 #include <errno.h>
 
 #include "job-events.h"
+#include "job-reply.h"
 
-int job_stream_get(ApiManager *manager, HttpRequest *request, EventStream **ret) {
+int job_stream_get(ApiManager *manager, HttpRequest *request, const JsonValue *job, EventStream **ret) {
         EventStream *stream = http_reply_events(http_request_reply(request));
-        HttpReply *reply;
+        _cleanup_(http_reply_freep) HttpReply *reply = NULL;
         int r;
 
         if (!stream) {
@@ -15,9 +16,11 @@ int job_stream_get(ApiManager *manager, HttpRequest *request, EventStream **ret)
                 r = event_stream_new(&stream, api_manager_event(manager), request);
                 if (r >= 0)
                         r = http_reply_new_events(&reply, stream);
+                if (r >= 0)
+                        r = job_reply_add_cache_header(job, reply);
                 if (r < 0)
                         return r;
-                http_request_answer(request, 0, reply);
+                http_request_answer(request, 0, TAKE_PTR(reply));
         }
         *ret = stream;
         return 0;

@@ -5,7 +5,7 @@
 
 /* The request's stream, which is begun, and the request answered with it, if it is not there yet. -ECANCELED when the
  * request has an answer of another kind. */
-int job_stream_get(ApiManager *manager, HttpRequest *request, EventStream **ret);
+int job_stream_get(ApiManager *manager, HttpRequest *request, const JsonValue *job, EventStream **ret);
 
 /* Pushes what was made, or hands up why it could not be (r < 0). Takes `event` over. */
 int job_stream_push(EventStream *stream, int r, EventKind kind, ImageStream *event);

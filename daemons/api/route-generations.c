@@ -74,13 +74,6 @@ static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *
         return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
 }
 
-/* Where the images are from, if the cache is on. */
-static int add_cache_header(HttpReply *answer, const JsonValue *job) {
-        const char *cache = json_get_string(job, "cache");
-
-        return cache ? http_reply_add_header(answer, "x-atelier-cache", cache) : 0;
-}
-
 static int build_images(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, const JsonValue *job,
                         HttpReply **ret) {
         _cleanup_(json_freep) JsonValue *response = NULL;
@@ -107,7 +100,7 @@ static int answer_images(ApiManager *manager, HttpRequest *request, const Varlin
 
         r = build_images(manager, request, reply, job, &answer);
         if (r >= 0)
-                r = add_cache_header(answer, job);
+                r = job_reply_add_cache_header(job, answer);
         if (r >= 0)
                 *ret = TAKE_PTR(answer);
         return r;
@@ -144,7 +137,7 @@ static int answer_accepted(ApiManager *manager, HttpRequest *request, const Varl
         if (r >= 0)
                 r = http_reply_add_header(answer, "Preference-Applied", PREFERENCE_ASYNC);
         if (r >= 0)
-                r = add_cache_header(answer, job);
+                r = job_reply_add_cache_header(job, answer);
         if (r < 0)
                 return r;
 
@@ -167,7 +160,7 @@ static int show_partial(ApiManager *manager, HttpRequest *request, const Varlink
         EventStream *stream;
         int r;
 
-        r = job_stream_get(manager, request, &stream);
+        r = job_stream_get(manager, request, json_get_object(reply->parameters, "job"), &stream);
         if (r < 0)
                 return r;
         partial = job_stream_partial(stream, reply);
@@ -186,7 +179,7 @@ static int end_stream(ApiManager *manager, HttpRequest *request, const VarlinkRe
         ApiError error;
         int r;
 
-        r = job_stream_get(manager, request, &stream);
+        r = job_stream_get(manager, request, json_get_object(reply->parameters, "job"), &stream);
         if (r < 0)
                 return r;
         if (job_reply_outcome(job) != JOB_COMPLETED) {

@@ -37,7 +37,7 @@ static int tell(ApiManager *manager, HttpRequest *request, const VarlinkReply *r
         EventStream *stream;
         int r;
 
-        r = job_stream_get(manager, request, &stream);
+        r = job_stream_get(manager, request, json_get_object(reply->parameters, "job"), &stream);
         if (r < 0)
                 return r;
         if (!text_equal(json_get_string(job, "status"), event_stream_told(stream)->state)) {
@@ -57,7 +57,7 @@ static int answer_end(ApiManager *manager, HttpRequest *request, const VarlinkRe
         EventStream *stream;
         int r;
 
-        r = job_stream_get(manager, request, &stream);
+        r = job_stream_get(manager, request, json_get_object(reply->parameters, "job"), &stream);
         if (r >= 0)
                 r = push_state(manager, request, stream, EVENT_FINAL, json_get_object(reply->parameters, "job"));
         return r < 0 ? r : EXCHANGE_ANSWERED;

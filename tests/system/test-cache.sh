@@ -179,6 +179,28 @@ test_a_deleted_picture_answers_nobody() {
     assert_eq miss "$CACHE"
 }
 
+# A file that is gone is made again.
+test_a_lost_picture_is_a_miss() {
+    start_cache
+    paint fox
+    find /var/lib/atelier/current/images -name '*.png' -delete
+    paint fox
+    assert_eq 'miss 200' "$CACHE $STATUS"
+    paint fox
+    assert_eq 'hit 200' "$CACHE $STATUS"
+}
+
+test_a_stream_says_it_too() {
+    local fox="{$SAME, \"prompt\": \"fox\", \"stream\": true}"
+    start_cache
+    request --json "$fox" "$GENERATIONS"
+    assert_eq miss "$(header x-atelier-cache)"
+    request --json "$fox" "$GENERATIONS"
+    assert_eq hit "$(header x-atelier-cache)"
+    grep -q '^event: image_generation.completed' "$SCRATCH/body"
+    assert_eq 1 "$(billed)"
+}
+
 test_operator_sees_and_clears_it() {
     start_cache
     paint fox

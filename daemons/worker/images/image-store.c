@@ -410,6 +410,12 @@ int image_store_open(ImageStore *store, const char *sha256, ImageFormat format) 
         return fd < 0 ? -errno : fd;
 }
 
+bool image_store_has(ImageStore *store, const char *sha256, ImageFormat format) {
+        char path[IMAGE_PATH_MAX];
+
+        return format_path(sha256, format, path) >= 0 && faccessat(store->images_fd, path, F_OK, 0) == 0;
+}
+
 int image_store_remove(ImageStore *store, const char *sha256, ImageFormat format) {
         char path[IMAGE_PATH_MAX];
         int r;

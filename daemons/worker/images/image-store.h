@@ -63,6 +63,8 @@ void image_store_keep(ImageStore *store, TemporaryImage *const *images, int *res
  * it could not write; after anything else (-ENOSPC) it may be tried again. */
 int temporary_image_keep(TemporaryImage *image);
 
+bool image_store_has(ImageStore *store, const char *sha256, ImageFormat format);
+
 /* Read-only fd; -ENOENT. */
 int image_store_open(ImageStore *store, const char *sha256, ImageFormat format);
 

@@ -15,9 +15,15 @@ static usec_t made_after(const WorkerSettings *settings, usec_t now) {
         return now > settings->cache_ttl ? now - settings->cache_ttl : 0;
 }
 
-int picture_cache_terms(const Settings *settings, const Translation *translation, const Caller *caller,
-                        CacheWish wish, JobCache *ret) {
-        const WorkerSettings *worker = &settings->worker;
+static bool image_is_there(const ImageFacts *image, void *userdata) {
+        Manager *manager = userdata;
+
+        return image_store_has(manager->images, image->sha256, image->format);
+}
+
+int picture_cache_terms(Manager *manager, const Translation *translation, const Caller *caller, CacheWish wish,
+                        JobCache *ret) {
+        const WorkerSettings *worker = &service_settings(manager->service)->worker;
         GenerationRequest generation;
 
         *ret = (JobCache) {};
@@ -25,6 +31,8 @@ int picture_cache_terms(const Settings *settings, const Translation *translation
                 return 0;
         ret->lookup = !wish.no_cache;
         ret->made_after = made_after(worker, time_now_realtime());
+        ret->is_there = image_is_there;
+        ret->userdata = manager;
         request_to_generation(translation->request, translation->model, &generation);
         return picture_key(translation->model, &generation, worker->cache_per_key ? caller->key : NULL, ret->picture);
 }

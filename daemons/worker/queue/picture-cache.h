@@ -12,8 +12,8 @@ typedef struct CacheWish {
 } CacheWish;
 
 /* The terms on which a submission may be served, which are none where the cache is off. */
-int picture_cache_terms(const Settings *settings, const Translation *translation, const Caller *caller,
-                        CacheWish wish, JobCache *ret);
+int picture_cache_terms(Manager *manager, const Translation *translation, const Caller *caller, CacheWish wish,
+                        JobCache *ret);
 
 /* What may be kept of the job's images when it ends. */
 void picture_cache_prepare_end(const Settings *settings, Job *job);

@@ -28,7 +28,7 @@ static int look_into_cache(Queue *queue, const Caller *caller, const Translation
         int r;
 
         *ret = false;
-        r = picture_cache_terms(queue_settings(queue), translation, caller, (CacheWish) {}, &cache);
+        r = picture_cache_terms(queue->manager, translation, caller, (CacheWish) {}, &cache);
         if (r < 0 || !*cache.picture)
                 return r;
         return store ? store_cache_has(store, cache.picture, cache.made_after, ret) : -EIO;

@@ -310,7 +310,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
         if (r >= 0)
                 r = set_idempotency(job, idempotency_key, request);
         if (r >= 0)
-                r = picture_cache_terms(queue_settings(queue), &translation, caller, wish, &job->cache);
+                r = picture_cache_terms(queue->manager, &translation, caller, wish, &job->cache);
         if (r < 0)
                 return r;
         submission = calloc(1, sizeof(*submission));

@@ -96,19 +96,25 @@ int failure_from_json(Failure *failure, const JsonValue *value) {
                            json_get_string(value, "message"));
 }
 
+void job_forget_images(Job *job) {
+        for (size_t i = 0; i < job->n_images; i++)
+                free(job->images[i].revised_prompt);
+        free(job->images);
+        job->images = NULL;
+        job->n_images = 0;
+}
+
 Job *job_free(Job *job) {
         if (!job)
                 return NULL;
 
-        for (size_t i = 0; i < job->n_images; i++)
-                free(job->images[i].revised_prompt);
+        job_forget_images(job);
         for (size_t i = 0; i < job->n_attempts; i++) {
                 free(job->attempts[i].provider);
                 free(job->attempts[i].provider_request_id);
                 free(job->attempts[i].cause);
                 free(job->attempts[i].cost_note);
         }
-        free(job->images);
         free(job->attempts);
         failure_done(&job->failure);
         (void) json_free(job->usage);

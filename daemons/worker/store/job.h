@@ -98,6 +98,8 @@ typedef struct JobCache {
 
         bool lookup;                 /* of a submission: what is there already will do … */
         usec_t made_after;           /* … if it was made after that */
+        bool (*is_there)(const ImageFacts *image, void *userdata);  /* … and its file is there (NULL: it is) */
+        void *userdata;
         uint64_t bytes_max;          /* of an end: what the cache may hold; 0: nothing is put into it */
 
         char (*ended)[JOB_ID_MAX];   /* by an end: ids of those that waited for this one and ended with it */
@@ -137,6 +139,7 @@ typedef struct Job {
 } Job;
 
 Job *job_free(Job *job);
+void job_forget_images(Job *job);
 DEFINE_CLEANUP(Job *, job_free);
 
 /* io.atelier.Queue.Job. NULL when memory is short. */

@@ -47,6 +47,14 @@ static void take_part(Job *job, JobOrigin origin) {
         job->cost = job->cost_before = (JobCost) {};
 }
 
+/* A file can be lost: a damaged one is left out of a backup. */
+static bool all_there(const Job *job) {
+        for (size_t i = 0; job->cache.is_there && i < job->n_images; i++)
+                if (!job->cache.is_there(&job->images[i].facts, job->cache.userdata))
+                        return false;
+        return true;
+}
+
 /* The job ends with the picture of another one. STORE_NOT_FOUND. */
 static int take_entry(Store *store, Job *job) {
         int64_t source = 0;
@@ -55,6 +63,11 @@ static int take_entry(Store *store, Job *job) {
         r = find_entry(store, job->cache.picture, job->cache.made_after, &source, &job->reply);
         if (r == 0)
                 r = store_read_images(store, job, source);
+        if (r == 0 && !all_there(job)) {
+                job_forget_images(job);
+                job->reply = json_free(job->reply);
+                r = STORE_NOT_FOUND;
+        }
         if (r == 0)
                 r = use_entry(store, job);
         if (r != 0)
