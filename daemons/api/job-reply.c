@@ -257,6 +257,8 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
         if (r >= 0)
                 r = add_text_or_null(object, "cache", job);
         if (r >= 0)
+                r = json_add_string(object, "priority", json_get_string(job, "priority") ?: "normal");
+        if (r >= 0)
                 r = add_attempts(object, job);
         if (r < 0)
                 return r;

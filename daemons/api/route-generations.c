@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "exchange.h"
 #include "image-request.h"
 #include "job-events.h"
@@ -16,6 +17,7 @@
 #define PREFERENCE_ASYNC "respond-async"
 #define IDEMPOTENCY_KEY "Idempotency-Key"
 #define IDEMPOTENCY_KEY_BYTES_MAX 255
+#define PRIORITY "x-atelier-priority"
 
 /* Whether the list in the field names the preference; its parameters are of no matter. */
 static bool prefers_async(const char *field) {
@@ -44,6 +46,20 @@ static bool has_cache_directive(HttpRequest *request, const char *directive) {
         return false;
 }
 
+static bool priority_fits(const HttpRequest *request, ApiError *error) {
+        static const char *const names[] = { "high", "normal", "low" };
+        const char *priority = http_request_header(request, PRIORITY);
+
+        for (size_t i = 0; priority && i < ELEMENTS(names); i++)
+                if (text_equal(priority, names[i]))
+                        return true;
+        if (!priority)
+                return true;
+        api_error_set(error, MHD_HTTP_BAD_REQUEST, ERROR_TYPE_REQUEST, "invalid_priority", NULL,
+                      PRIORITY " is wrong; expected high, normal or low.");
+        return false;
+}
+
 static int add_cache_wish(JsonValue *parameters, HttpRequest *request) {
         int r = 0;
 
@@ -69,6 +85,8 @@ static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *
         r = json_add(parameters, "request", image_request);
         if (r >= 0)
                 r = json_add_string(parameters, "idempotency_key", http_request_header(request, IDEMPOTENCY_KEY));
+        if (r >= 0)
+                r = json_add_string(parameters, "priority", http_request_header(request, PRIORITY));
         if (r >= 0)
                 r = add_cache_wish(parameters, request);
         return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
@@ -240,7 +258,7 @@ void route_create_generation(ApiManager *manager, HttpRequest *request) {
         ApiError error;
         int r;
 
-        if (!idempotency_key_fits(request, &error)) {
+        if (!idempotency_key_fits(request, &error) || !priority_fits(request, &error)) {
                 http_request_answer_error(request, &error);
                 return;
         }

@@ -27,6 +27,7 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
                 return queue_refuse(call, failure);
         return queue_submit(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
                             json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
+                            job_priority_from_name(json_get_string(parameters, "priority") ?: "normal"),
                             (CacheWish) {
                                     .no_cache = json_get_bool(parameters, "no_cache", false),
                                     .no_store = json_get_bool(parameters, "no_store", false),

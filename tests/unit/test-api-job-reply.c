@@ -55,7 +55,7 @@ static void test_queued_job_has_nulls_for_what_is_not_yet(void **state) {
         assert_object(queued,
                       "{\"id\":\"0123\",\"object\":\"job\",\"status\":\"queued\",\"model\":\"m\",\"created_at\":5,"
                       "\"started_at\":null,\"completed_at\":null,\"request\":{\"prompt\":\"x\"},\"result\":null,"
-                      "\"error\":null,\"cost\":null,\"cache\":null,\"attempts\":[]}");
+                      "\"error\":null,\"cost\":null,\"cache\":null,\"priority\":\"normal\",\"attempts\":[]}");
 }
 
 static void test_completed_job_has_its_images_as_links(void **state) {
@@ -68,7 +68,7 @@ static void test_completed_job_has_its_images_as_links(void **state) {
                       ".png\",\"revised_prompt\":\"a \\\"b64_json\\\":\\\"\\\" x\"},"
                       "{\"url\":\"http://h/v1/images/" SHA ".png\"}],\"size\":\"1x1\","
                       "\"usage\":{\"total_tokens\":3,\"b64_json\":\"\"}},\"error\":null,"
-                      "\"cost\":{\"reserved_micros\":0,\"charged_micros\":40000,\"unknown_micros\":0},\"cache\":null,"
+                      "\"cost\":{\"reserved_micros\":0,\"charged_micros\":40000,\"unknown_micros\":0},\"cache\":null,\"priority\":\"normal\","
                       "\"attempts\":[{\"number\":1,"
                       "\"provider\":\"p\",\"outcome\":\"completed\",\"started_at\":7,\"ended_at\":9,"
                       "\"provider_request_id\":\"r\",\"cause\":null}]}");
@@ -88,7 +88,7 @@ static void test_job_of_an_alias_says_what_was_asked_and_what_was_sent(void **st
                       "\"sent\":{\"model\":\"new\",\"size\":\"2x2\",\"quality\":\"low\"},"
                       "\"result\":{\"created\":9,\"data\":[{\"url\":\"http://h/v1/images/" SHA ".png\"}],"
                       "\"size\":\"1x1\",\"quality\":\"low\",\"output_format\":\"png\"},\"error\":null,"
-                      "\"cost\":null,\"cache\":null,\"attempts\":[]}");
+                      "\"cost\":null,\"cache\":null,\"priority\":\"normal\",\"attempts\":[]}");
 }
 
 static void test_failed_job_has_an_error(void **state) {
@@ -97,7 +97,7 @@ static void test_failed_job_has_an_error(void **state) {
                       "{\"id\":\"0123\",\"object\":\"job\",\"status\":\"failed\",\"model\":\"m\",\"created_at\":5,"
                       "\"started_at\":null,\"completed_at\":9,\"request\":{\"prompt\":\"x\"},\"result\":null,"
                       "\"error\":{\"message\":\"slow\",\"type\":\"rate_limit_error\",\"param\":null,"
-                      "\"code\":\"slow_down\"},\"cost\":null,\"cache\":null,\"attempts\":[]}");
+                      "\"code\":\"slow_down\"},\"cost\":null,\"cache\":null,\"priority\":\"normal\",\"attempts\":[]}");
 }
 
 static void test_outcomes(void **state) {

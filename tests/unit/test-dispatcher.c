@@ -110,6 +110,82 @@ static void test_waiting_jobs_are_counted_and_run_at_start(void **state) {
         assert_int_equal(dispatcher_waiting(fixture->manager->dispatcher), 0);
 }
 
+#define ONE_AT_A_TIME \
+        "worker = { concurrency = 1; };" \
+        "providers = ( { name = \"box\"; kind = \"sandbox\"; } );" \
+        "models = ( { name = \"m\"; provider = \"box\"; free_sizes = true; edge_min = 64; }," \
+        "           { name = \"n\"; provider = \"box\"; free_sizes = true; edge_min = 64; } );"
+
+static void leave_waiting(WorkerFixture *fixture, unsigned number, const char *model, const char *key,
+                          JobPriority priority) {
+        _cleanup_free_ char *folder = text_format("%s/current", fixture->state);
+        Job job = {
+                .model = (char *) model,
+                .response_format = (char *) "b64_json",
+                .request = (char *) "{\"prompt\": \"left\", \"size\": \"64x64\"}",
+                .created_at = 1,
+                .key = (char *) key,
+                .priority = priority,
+        };
+        _cleanup_(store_freep) Store *store = NULL;
+
+        (void) mkdir(folder, 0700);
+        assert_int_equal(store_open(&store, fixture->database), 0);
+        assert_int_equal(store_group_begin(store), 0);
+        (void) strcpy(job.id, job_id(number));
+        assert_int_equal(store_submit(store, &job, NULL, NULL), 0);
+        assert_int_equal(store_group_commit(store), 0);
+}
+
+/* One after the other, in the order of these numbers up to 0. */
+static void check_order(WorkerFixture *fixture, const unsigned *numbers) {
+        usec_t before = 0;
+
+        worker_configure(fixture, ONE_AT_A_TIME);
+        worker_start(fixture);
+        WAIT_UNTIL(fixture, stored_waiting(fixture) == 0 && dispatcher_running(fixture->manager->dispatcher) == 0);
+        for (; *numbers; numbers++) {
+                _cleanup_(job_freep) Job *job = stored_job(fixture, *numbers);
+
+                assert_int_equal(job->status, JOB_COMPLETED);
+                assert_true(job->started_at > before);
+                before = job->started_at;
+        }
+}
+
+static void test_clients_take_turns(void **state) {
+        WorkerFixture *fixture = *state;
+
+        for (unsigned number = 1; number <= 5; number++)
+                leave_waiting(fixture, number, "m", NULL, JOB_PRIORITY_NORMAL);
+        leave_waiting(fixture, 6, "m", "a", JOB_PRIORITY_NORMAL);
+        leave_waiting(fixture, 7, "m", "a", JOB_PRIORITY_NORMAL);
+        leave_waiting(fixture, 8, "m", "b", JOB_PRIORITY_LOW);
+        check_order(fixture, (const unsigned[]) { 6, 8, 1, 7, 2, 3, 4, 5, 0 });
+}
+
+static void test_models_take_turns(void **state) {
+        WorkerFixture *fixture = *state;
+
+        for (unsigned number = 1; number <= 4; number++)
+                leave_waiting(fixture, number, "m", NULL, JOB_PRIORITY_NORMAL);
+        leave_waiting(fixture, 5, "n", NULL, JOB_PRIORITY_NORMAL);
+        leave_waiting(fixture, 6, "n", NULL, JOB_PRIORITY_NORMAL);
+        check_order(fixture, (const unsigned[]) { 1, 5, 2, 6, 3, 4, 0 });
+}
+
+/* A client's priorities are among its own jobs: nobody else waits longer for them. */
+static void test_priority_is_among_the_clients_own(void **state) {
+        WorkerFixture *fixture = *state;
+
+        leave_waiting(fixture, 1, "m", "a", JOB_PRIORITY_LOW);
+        leave_waiting(fixture, 2, "m", "a", JOB_PRIORITY_NORMAL);
+        leave_waiting(fixture, 3, "m", "a", JOB_PRIORITY_HIGH);
+        leave_waiting(fixture, 4, "m", "a", JOB_PRIORITY_HIGH);
+        leave_waiting(fixture, 5, "m", "b", JOB_PRIORITY_LOW);
+        check_order(fixture, (const unsigned[]) { 3, 5, 4, 2, 1, 0 });
+}
+
 static void test_job_whose_model_is_gone_fails(void **state) {
         WorkerFixture *fixture = *state;
         Job *job;
@@ -306,6 +382,9 @@ int main(void) {
                 TEST(interruptions_at_the_bound),
                 TEST(attempt_at_a_provider_that_is_gone_is_unknown),
                 TEST(waiting_jobs_are_counted_and_run_at_start),
+                TEST(clients_take_turns),
+                TEST(models_take_turns),
+                TEST(priority_is_among_the_clients_own),
                 TEST(job_whose_model_is_gone_fails),
                 TEST(job_is_accepted_and_claimed_by_one_sync),
                 TEST(refused_submission_is_cancelled_though_it_was_claimed),

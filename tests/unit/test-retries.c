@@ -620,7 +620,7 @@ static TestCall *submit_images(RetryFixture *fixture, unsigned number, int64_t n
         return worker_call(fixture->worker, "io.atelier.Queue.Submit", parameters, true);
 }
 
-/* Images are counted, over all models, and the first in the line is not overtaken by one that would fit. */
+/* Images are counted, over all models, and whose turn it is is not passed over for one that would fit. */
 static void test_images_per_minute(void **state) {
         RetryFixture *fixture = *state;
         TestCall *large, *small;
@@ -634,7 +634,8 @@ static void test_images_per_minute(void **state) {
         /* Who is told that a job is accepted knows that the dispatcher has looked at it: it comes before the commit. */
         large = submit_images(fixture, 2, 3);
         WAIT_UNTIL(fixture->worker, large->replies >= 1);
-        small = submit(fixture, 3);
+        assert_string_equal(told_status(wait_for(submit(fixture, 3))), "completed");  /* the other model's turn */
+        small = submit(fixture, 4);
         WAIT_UNTIL(fixture->worker, small->replies >= 1);
         assert_int_equal(stored_waiting(fixture->worker), 2);
         assert_int_equal(dispatcher_running(fixture->worker->manager->dispatcher), 0);

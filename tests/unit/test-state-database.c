@@ -197,11 +197,11 @@ static void test_released_jobs_wait_in_their_order(void **state) {
         assert_int_equal(released, 3);
         check_counts(fixture, 2, 0);
         assert_int_equal(store_next_waiting_model(fixture->store, "", &model), 0);
-        assert_int_equal(store_next_waiting(fixture->store, model, 0, NULL, &first), 0);
+        assert_int_equal(store_next_untried(fixture->store, model, NULL, &first), 0);
         assert_string_equal(first.id, id_of(1));
-        assert_int_equal(store_next_waiting(fixture->store, model, 0, &first, &second), 0);
+        assert_int_equal(store_next_untried(fixture->store, model, &first, &second), 0);
         assert_string_equal(second.id, id_of(2));
-        assert_int_equal(store_next_waiting(fixture->store, model, 0, &second, &first), STORE_NOT_FOUND);
+        assert_int_equal(store_next_untried(fixture->store, model, &second, &first), STORE_NOT_FOUND);
         assert_int_equal(store_group_begin(fixture->store), 0);
         assert_int_equal(start(fixture, 1), 0);
         assert_int_equal(store_group_commit(fixture->store), 0);

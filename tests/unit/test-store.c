@@ -259,19 +259,20 @@ static void test_rolled_back_group_leaves_nothing(void **state) {
 
 /* ------------------------------------------------------------------ attempts */
 
-/* The model's waiting jobs at that time, by their numbers up to 0. */
+/* The model's waiting jobs at that time, by their numbers up to 0: those that are due, then what was never tried. */
 static void check_waiting(Fixture *fixture, const char *model, usec_t now, const unsigned *numbers) {
-        WaitingJob job = {}, after;
-        bool first = true;
+        WaitingJob job, after;
+        int r;
 
-        for (; *numbers; numbers++) {
-                after = job;
-                assert_int_equal(store_next_waiting(fixture->store, model, now, first ? NULL : &after, &job), 0);
-                assert_string_equal(job.id, id_of(*numbers));
-                first = false;
-        }
-        after = job;
-        assert_int_equal(store_next_waiting(fixture->store, model, now, first ? NULL : &after, &job), STORE_NOT_FOUND);
+        for (r = store_next_due(fixture->store, model, now, NULL, &job); r == 0;
+             after = job, r = store_next_due(fixture->store, model, now, &after, &job))
+                assert_string_equal(job.id, id_of(*numbers++));
+        assert_int_equal(r, STORE_NOT_FOUND);
+        for (r = store_next_untried(fixture->store, model, NULL, &job); r == 0;
+             after = job, r = store_next_untried(fixture->store, model, &after, &job))
+                assert_string_equal(job.id, id_of(*numbers++));
+        assert_int_equal(r, STORE_NOT_FOUND);
+        assert_int_equal(*numbers, 0);
 }
 
 static void check_next_model(Fixture *fixture, const char *after, const char *wanted) {
@@ -291,6 +292,47 @@ static void test_waiting_jobs_come_in_order_of_acceptance(void **state) {
         commit(fixture);
         check_waiting(fixture, "sandbox", 0, (const unsigned[]) { 9, 7, 6, 5, 0 });
         check_waiting(fixture, "other", 0, (const unsigned[]) { 0 });
+}
+
+static void submit_as(Fixture *fixture, unsigned number, const char *key, JobPriority priority) {
+        Job job = {
+                .model = (char *) "sandbox",
+                .response_format = (char *) "url",
+                .request = (char *) "{\"prompt\":\"a\"}",
+                .created_at = 1000 + number,
+                .key = (char *) key,
+                .priority = priority,
+        };
+
+        (void) strcpy(job.id, id_of(number));
+        assert_int_equal(store_submit(fixture->store, &job, NULL, NULL), 0);
+}
+
+static void test_parties_are_apart_and_have_priorities_of_their_own(void **state) {
+        Fixture *fixture = *state;
+        WaitingJob job;
+        Job *read;
+
+        begin(fixture);
+        submit_as(fixture, 1, "b", JOB_PRIORITY_NORMAL);
+        submit_as(fixture, 2, "b", JOB_PRIORITY_HIGH);
+        submit_as(fixture, 3, NULL, JOB_PRIORITY_LOW);
+        submit_as(fixture, 4, "a", JOB_PRIORITY_LOW);
+        submit_as(fixture, 5, "b", JOB_PRIORITY_NORMAL);
+        submit_as(fixture, 6, "a", JOB_PRIORITY_NORMAL);
+        commit(fixture);
+        check_waiting(fixture, "sandbox", 0, (const unsigned[]) { 3, 6, 4, 2, 1, 5, 0 });
+
+        assert_int_equal(store_next_party(fixture->store, "sandbox", "", &job), 0);
+        assert_string_equal(job.party, "a");
+        assert_string_equal(job.id, id_of(6));
+        assert_int_equal(store_next_party(fixture->store, "sandbox", "a", &job), 0);
+        assert_string_equal(job.id, id_of(2));
+        assert_int_equal(job.priority, JOB_PRIORITY_HIGH);
+        assert_int_equal(store_next_party(fixture->store, "sandbox", "b", &job), STORE_NOT_FOUND);
+        read = get(fixture, 2);
+        assert_int_equal(read->priority, JOB_PRIORITY_HIGH);
+        job_free(read);
 }
 
 static void test_models_are_told_once_however_many_wait(void **state) {
@@ -408,7 +450,7 @@ static void test_oldest_retry_is_that_which_began_first(void **state) {
 }
 
 #define MANY_JOBS 2000
-#define STEPS_OF_ONE_LOOK 100   /* of SQLite's machine; a look at every job would take many for each */
+#define STEPS_OF_ONE_LOOK 150   /* of SQLite's machine; a look at every job would take many for each */
 
 static int steps_of(Fixture *fixture, Statement statement) {
         return sqlite3_stmt_status(store_statement(fixture->store, statement), SQLITE_STMTSTATUS_VM_STEP, true);
@@ -436,8 +478,10 @@ static void test_a_look_costs_the_same_however_many_wait(void **state) {
                 usec_t time;
 
                 assert_int_equal(store_next_waiting_model(fixture->store, "", &model), 0);
-                assert_int_equal(store_next_waiting(fixture->store, model, times[i], NULL, &job), 0);
-                assert_int_equal(store_next_waiting(fixture->store, model, times[i], &job, &next), 0);
+                (void) store_next_due(fixture->store, model, times[i], NULL, &job);
+                assert_int_equal(store_next_untried(fixture->store, model, NULL, &job), 0);
+                assert_int_equal(store_next_untried(fixture->store, model, &job, &next), 0);
+                assert_int_equal(store_next_party(fixture->store, model, "k", &next), STORE_NOT_FOUND);
                 (void) store_next_retry_time(fixture->store, times[i], &time);
                 assert_int_equal(store_oldest_retry(fixture->store, &job, &time), 0);
                 for (size_t k = 0; k < ELEMENTS(statements); k++)
@@ -1037,6 +1081,7 @@ int main(void) {
                 TEST(idempotency_key_goes_with_its_job),
                 TEST(rolled_back_group_leaves_nothing),
                 TEST(waiting_jobs_come_in_order_of_acceptance),
+                TEST(parties_are_apart_and_have_priorities_of_their_own),
                 TEST(models_are_told_once_however_many_wait),
                 TEST(a_look_costs_the_same_however_many_wait),
                 TEST(retries_come_first_and_in_the_order_of_their_times),

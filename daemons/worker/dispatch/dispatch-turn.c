@@ -8,18 +8,21 @@ typedef struct Lane {
         ProviderSlot *slot;     /* NULL: model or provider is not configured */
         Gate *gate;
         WaitingJob head;        /* sequence 0: not looked up yet */
+        WaitingJob due;         /* the last retry that was offered; sequence 0: none was */
         unsigned images;        /* of the head; 0: not looked up */
-        bool taken;             /* the head was offered: the next one is behind it */
         bool over;
 } Lane;
 
 struct DispatchTurn {
         Manager *manager;
         Store *store;
+        FairShare *share;
         usec_t now;             /* realtime */
         usec_t wake;            /* monotonic */
         Lane *lanes;
         size_t n_lanes;
+        int64_t *offered;       /* sequences */
+        size_t n_offered;
 };
 
 DispatchTurn *dispatch_turn_free(DispatchTurn *turn) {
@@ -28,6 +31,7 @@ DispatchTurn *dispatch_turn_free(DispatchTurn *turn) {
         for (size_t i = 0; i < turn->n_lanes; i++)
                 free(turn->lanes[i].model);
         free(turn->lanes);
+        free(turn->offered);
         free(turn);
         return NULL;
 }
@@ -57,7 +61,7 @@ static int add_lane(DispatchTurn *turn, const char *after) {
         return 0;
 }
 
-int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now) {
+int dispatch_turn_new(DispatchTurn **ret, Manager *manager, FairShare *share, usec_t now) {
         _cleanup_(dispatch_turn_freep) DispatchTurn *turn = NULL;
         int r = 0;
 
@@ -65,6 +69,7 @@ int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now) {
         if (!turn)
                 return -ENOMEM;
         turn->manager = manager;
+        turn->share = share;
         turn->store = commit_group_store(manager->group);
         turn->now = now;
         turn->wake = USEC_INFINITY;
@@ -91,17 +96,35 @@ static bool is_closed(DispatchTurn *turn, const Lane *lane) {
         return wait > 0;
 }
 
-static int look_up_head(DispatchTurn *turn, Lane *lane) {
-        WaitingJob after = lane->head;
+/* What was offered does not wait any more, unless it could not be claimed. */
+static bool was_offered(const DispatchTurn *turn, int64_t sequence) {
+        for (size_t i = 0; i < turn->n_offered; i++)
+                if (turn->offered[i] == sequence)
+                        return true;
+        return false;
+}
+
+/* The first job of the party whose turn it is: after the last one, and after the last of all the first again. */
+static int look_up_untried(DispatchTurn *turn, Lane *lane) {
         int r;
 
-        if (lane->head.sequence > 0 && !lane->taken)
+        r = store_next_party(turn->store, lane->model, fair_share_last(turn->share, lane->model), &lane->head);
+        if (r == STORE_NOT_FOUND)
+                r = store_next_untried(turn->store, lane->model, NULL, &lane->head);
+        return r == 0 && was_offered(turn, lane->head.sequence) ? STORE_NOT_FOUND : r;
+}
+
+static int look_up_head(DispatchTurn *turn, Lane *lane) {
+        int r;
+
+        if (lane->head.sequence > 0)
                 return 0;
-        r = store_next_waiting(turn->store, lane->model, turn->now, lane->taken ? &after : NULL, &lane->head);
+        r = store_next_due(turn->store, lane->model, turn->now, lane->due.sequence > 0 ? &lane->due : NULL, &lane->head);
+        if (r == STORE_NOT_FOUND)
+                r = look_up_untried(turn, lane);
         if (r < 0)
                 return r;
         lane->over = r == STORE_NOT_FOUND;
-        lane->taken = false;
         lane->images = 0;
         return 0;
 }
@@ -150,7 +173,13 @@ static int check_pace(DispatchTurn *turn, Lane *lane) {
         return PACED_OUT;
 }
 
-/* The lane whose head was accepted first; NULL: none is open. */
+static bool goes_before(const DispatchTurn *turn, const Lane *a, const Lane *b) {
+        uint64_t turn_a = fair_share_turn(turn->share, a->model), turn_b = fair_share_turn(turn->share, b->model);
+
+        return turn_a != turn_b ? turn_a < turn_b : a->head.sequence < b->head.sequence;
+}
+
+/* The lane that had no turn for the longest time; NULL: none is open. */
 static int find_next(DispatchTurn *turn, Lane **ret) {
         Lane *next = NULL;
         int r;
@@ -165,10 +194,29 @@ static int find_next(DispatchTurn *turn, Lane **ret) {
                 r = look_up_head(turn, lane);
                 if (r < 0)
                         return r;
-                if (!lane->over && (!next || lane->head.sequence < next->head.sequence))
+                if (!lane->over && (!next || goes_before(turn, lane, next)))
                         next = lane;
         }
         *ret = next;
+        return 0;
+}
+
+static int offer(DispatchTurn *turn, Lane *lane, DispatchJob *ret) {
+        int64_t *offered;
+        int r;
+
+        offered = reallocarray(turn->offered, turn->n_offered + 1, sizeof(*offered));
+        if (!offered)
+                return -ENOMEM;
+        turn->offered = offered;
+        r = fair_share_take(turn->share, lane->model, lane->head.party);
+        if (r < 0)
+                return r;
+        turn->offered[turn->n_offered++] = lane->head.sequence;
+        if (lane->head.not_before > 0)
+                lane->due = lane->head;
+        *ret = (DispatchJob) { lane->head, lane->slot, lane->gate, lane->images };
+        lane->head.sequence = 0;
         return 0;
 }
 
@@ -187,9 +235,7 @@ int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret) {
                         return r;
         } while (r == PACED_OUT);
 
-        next->taken = true;
-        *ret = (DispatchJob) { next->head, next->slot, next->gate, next->images };
-        return 0;
+        return offer(turn, next, ret);
 }
 
 usec_t dispatch_turn_wake(const DispatchTurn *turn) {

@@ -1,11 +1,12 @@
 /* One look at all that waits: which job may start next, and when to look again if none may.
  *
  * Each model with waiting jobs is a lane of its own. A lane whose provider takes nothing at the moment is left out as
- * a whole, at the cost of one look, however many jobs stand in it; of the others the job goes first that was accepted
- * first. A job is offered once in a turn, whatever becomes of it. Where images per minute are bounded, a provider's
+ * a whole, at the cost of one look, however many jobs stand in it; the others take turns, and so do the parties within a
+ * lane (fair-share.h), whose retries that are due go first. A job is offered once in a turn, whatever becomes of it. Where images per minute are bounded, a provider's
  * first job waits until its images fit, and later ones behind it: else one of many images would wait for good. */
 #pragma once
 
+#include "dispatch/fair-share.h"
 #include "dispatch/gates.h"
 #include "manager.h"
 #include "store/store.h"
@@ -16,8 +17,8 @@ enum {
         DISPATCH_TURN_OVER = 1,
 };
 
-/* `now` is the wall clock, by which retries are due. */
-int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now);
+/* `now` is the wall clock, by which retries are due; `share` remembers from turn to turn. */
+int dispatch_turn_new(DispatchTurn **ret, Manager *manager, FairShare *share, usec_t now);
 DispatchTurn *dispatch_turn_free(DispatchTurn *turn);
 DEFINE_CLEANUP(DispatchTurn *, dispatch_turn_free);
 

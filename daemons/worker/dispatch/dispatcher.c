@@ -33,6 +33,7 @@ struct Dispatcher {
         char lease[ID_TEXT_MAX];
         sd_event_source *wake_source, *retry_timer, *due_timer, *park_source;
         AttemptRun *runs;           /* under way */
+        FairShare *share;
         size_t n_runs;
         int64_t waiting, held, following;
         bool waiting_held;          /* waiting jobs, or a pause, keep the daemon from exiting */
@@ -373,7 +374,7 @@ static int start_jobs(Dispatcher *dispatcher, usec_t now, usec_t *ret_wake) {
         DispatchJob job;
         int r;
 
-        r = dispatch_turn_new(&turn, dispatcher->manager, now);
+        r = dispatch_turn_new(&turn, dispatcher->manager, dispatcher->share, now);
         if (r < 0)
                 return r;
         for (unsigned n = 0; may_start(dispatcher); n++) {
@@ -593,6 +594,9 @@ int dispatcher_new(Dispatcher **ret, Manager *manager) {
         dispatcher->progress_at = time_now_monotonic();
         dispatcher->stall_for_test = getenv(FAULT_STALL_VARIABLE);
         (void) id_new(dispatcher->lease);
+        r = fair_share_new(&dispatcher->share);
+        if (r < 0)
+                return r;
 
         r = sd_event_add_defer(event, &dispatcher->wake_source, on_wake, dispatcher);
         if (r < 0)
@@ -634,6 +638,7 @@ Dispatcher *dispatcher_free(Dispatcher *dispatcher) {
         (void) sd_event_source_disable_unref(dispatcher->due_timer);
         (void) sd_event_source_disable_unref(dispatcher->retry_timer);
         (void) sd_event_source_disable_unref(dispatcher->wake_source);
+        (void) fair_share_free(dispatcher->share);
         free(dispatcher);
         return NULL;
 }

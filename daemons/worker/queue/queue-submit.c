@@ -281,7 +281,8 @@ static int price_submission(Queue *queue, VarlinkCall *call, const Translation *
 }
 
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
-                 const char *idempotency_key, const JsonValue *request, CacheWish wish, bool with_partials) {
+                 const char *idempotency_key, const JsonValue *request, JobPriority priority, CacheWish wish,
+                 bool with_partials) {
         _cleanup_(translation_done) Translation translation = {};
         _cleanup_(job_freep) Job *job = NULL;
         Submission *submission;
@@ -293,6 +294,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
                 return varlink_call_invalid_parameter(call, "request_id");
         if (idempotency_key && !idempotency_key_valid(idempotency_key))
                 return varlink_call_invalid_parameter(call, "idempotency_key");
+        if (priority == JOB_PRIORITY_INVALID)
+                return varlink_call_invalid_parameter(call, "priority");
         /* What this process accepted now nobody would start: the caller asks again and reaches the next one. */
         if (service_stopping(queue->manager->service)) {
                 varlink_call_abandon(call);
@@ -307,6 +310,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
                 return MIN(r, 0);
 
         r = new_job(&job, caller, request_id, request, model, &translation, ceiling);
+        if (r >= 0)
+                job->priority = priority;
         if (r >= 0)
                 r = set_idempotency(job, idempotency_key, request);
         if (r >= 0)

@@ -26,6 +26,8 @@ static const char *const origin_names[_JOB_ORIGINS] = {
         [JOB_ORIGIN_SHARED] = "shared",
 };
 
+static const char *const priority_names[] = { "high", "normal", "low" };  /* from JOB_PRIORITY_HIGH on */
+
 const char *job_status_name(JobStatus status) {
         return (unsigned) status < _JOB_STATUSES ? status_names[status] : NULL;
 }
@@ -39,6 +41,19 @@ JobStatus job_status_from_name(const char *name) {
 
 const char *attempt_outcome_name(AttemptOutcome outcome) {
         return (unsigned) outcome < _ATTEMPT_OUTCOMES ? outcome_names[outcome] : NULL;
+}
+
+const char *job_priority_name(JobPriority priority) {
+        return priority >= JOB_PRIORITY_HIGH && priority <= JOB_PRIORITY_LOW
+                       ? priority_names[priority - JOB_PRIORITY_HIGH] : NULL;
+}
+
+JobPriority job_priority_from_name(const char *name) {
+        JobPriority priority = JOB_PRIORITY_HIGH;
+
+        while (priority <= JOB_PRIORITY_LOW && !text_equal(job_priority_name(priority), name))
+                priority++;
+        return priority;
 }
 
 const char *job_origin_name(JobOrigin origin) {
@@ -215,6 +230,8 @@ static int add_optional(JsonValue *value, const Job *job) {
                 r = json_add(value, "cost", cost_to_json(&job->cost));
         if (r >= 0 && *job->cache.picture)
                 r = json_add_string(value, "cache", job_origin_name(job->cache.origin));
+        if (r >= 0 && job->priority != JOB_PRIORITY_NORMAL)
+                r = json_add_string(value, "priority", job_priority_name(job->priority));
         if (r >= 0 && job->usage)
                 r = json_add(value, "usage", cJSON_Duplicate(job->usage, true));
         if (r >= 0 && job->reply)

@@ -80,6 +80,17 @@ typedef struct Idempotency {
         char request[SHA256_TEXT_MAX]; /* hash of what it asks for */
 } Idempotency;
 
+/* Which of its party's jobs go first (fair-share.h). The numbers stand in the database. */
+typedef enum JobPriority {
+        JOB_PRIORITY_HIGH = -1,
+        JOB_PRIORITY_NORMAL = 0,
+        JOB_PRIORITY_LOW = 1,
+        JOB_PRIORITY_INVALID = 2,
+} JobPriority;
+
+const char *job_priority_name(JobPriority priority);
+JobPriority job_priority_from_name(const char *name);
+
 /* Whose images a job has. The numbers stand in the database. */
 typedef enum JobOrigin {
         JOB_ORIGIN_MADE = 0,    /* made for it */
@@ -130,6 +141,7 @@ typedef struct Job {
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
         Idempotency idempotency;     /* of a submission; not read again */
         JobCache cache;
+        JobPriority priority;
         JobCost cost, cost_before;   /* as it becomes by what is being written, and as it was read */
         Failure failure;
         JobImage *images;

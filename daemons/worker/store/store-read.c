@@ -122,7 +122,8 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         job->cost = job->cost_before;
         job->not_before = (usec_t) sqlite3_column_int64(statement, 20);
 
-        r = read_cache(statement, &job->cache);
+        job->priority = (JobPriority) sqlite3_column_int(statement, 23);
+        r = job_priority_name(job->priority) ? read_cache(statement, &job->cache) : -EUCLEAN;
         if (r >= 0)
                 r = store_column_text(statement, 3, &job->model);
         if (r >= 0)
@@ -197,17 +198,15 @@ int store_next_waiting_model(Store *store, const char *after, char **ret) {
         if (r < 0)
                 return r;
         store_bind_text(statement, 1, after);
+        *ret = NULL;
         result = sqlite3_step(statement);
-        if (result == SQLITE_ROW)
-                r = store_column_text(statement, 0, ret);
-        else
-                r = result == SQLITE_DONE ? STORE_NOT_FOUND : store_error(store, result);
+        r = result == SQLITE_ROW ? store_column_text(statement, 0, ret) : store_error(store, result);
         (void) sqlite3_reset(statement);
         (void) sqlite3_clear_bindings(statement);
-        return r;
+        return r >= 0 && !*ret ? STORE_NOT_FOUND : r;
 }
 
-/* Steps a statement that yields at most one waiting job, and what may follow its three columns. STORE_NOT_FOUND. */
+/* Steps a statement that yields at most one waiting job, whose fourth column is a time. STORE_NOT_FOUND. */
 static int step_waiting(Store *store, sqlite3_stmt *statement, WaitingJob *job, usec_t *ret_time) {
         int result = sqlite3_step(statement), r = 0;
 
@@ -215,6 +214,8 @@ static int step_waiting(Store *store, sqlite3_stmt *statement, WaitingJob *job, 
                 (void) snprintf(job->id, sizeof(job->id), "%s", sqlite3_column_text(statement, 0));
                 job->sequence = sqlite3_column_int64(statement, 1);
                 job->not_before = (usec_t) sqlite3_column_int64(statement, 2);
+                (void) snprintf(job->party, sizeof(job->party), "%s", sqlite3_column_text(statement, 4));
+                job->priority = (JobPriority) sqlite3_column_int(statement, 5);
                 if (ret_time)
                         *ret_time = (usec_t) sqlite3_column_int64(statement, 3);
         } else
@@ -224,7 +225,7 @@ static int step_waiting(Store *store, sqlite3_stmt *statement, WaitingJob *job, 
         return r;
 }
 
-static int next_due(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret) {
+int store_next_due(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret) {
         sqlite3_stmt *statement;
         int r;
 
@@ -233,27 +234,34 @@ static int next_due(Store *store, const char *model, usec_t now, const WaitingJo
                 return r;
         store_bind_text(statement, 1, model);
         (void) sqlite3_bind_int64(statement, 2, (int64_t) MIN(now, (usec_t) INT64_MAX));
-        /* From the first time on: at 0 stand all the jobs that are no retries, which would be gone through. */
-        (void) sqlite3_bind_int64(statement, 3, after ? (int64_t) after->not_before : 1);
+        (void) sqlite3_bind_int64(statement, 3, after ? (int64_t) after->not_before : 0);
         (void) sqlite3_bind_int64(statement, 4, after ? after->sequence : 0);
         return step_waiting(store, statement, ret, NULL);
 }
 
-int store_next_waiting(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret) {
-        bool tried = !after || after->not_before > 0;
+static int next_untried(Store *store, const char *model, const char *party, int64_t priority, int64_t sequence,
+                        WaitingJob *ret) {
         sqlite3_stmt *statement;
-        int r = STORE_NOT_FOUND;
+        int r;
 
-        if (tried)
-                r = next_due(store, model, now, after, ret);
-        if (r != STORE_NOT_FOUND)
-                return r;
         r = store_prepare(store, STATEMENT_NEXT_UNTRIED, &statement);
         if (r < 0)
                 return r;
         store_bind_text(statement, 1, model);
-        (void) sqlite3_bind_int64(statement, 2, tried ? 0 : after->sequence);
+        store_bind_text(statement, 2, party);
+        (void) sqlite3_bind_int64(statement, 3, priority);
+        (void) sqlite3_bind_int64(statement, 4, sequence);
         return step_waiting(store, statement, ret, NULL);
+}
+
+int store_next_untried(Store *store, const char *model, const WaitingJob *after, WaitingJob *ret) {
+        if (!after)
+                return next_untried(store, model, "", INT64_MIN, 0, ret);
+        return next_untried(store, model, after->party, after->priority, after->sequence, ret);
+}
+
+int store_next_party(Store *store, const char *model, const char *after, WaitingJob *ret) {
+        return next_untried(store, model, after, INT64_MAX, 0, ret);
 }
 
 int store_next_retry_time(Store *store, usec_t now, usec_t *ret) {

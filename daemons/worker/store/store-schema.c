@@ -148,6 +148,17 @@ const char *const store_migrations[] = {
         "  size_bytes INTEGER NOT NULL"
         ") STRICT;"
         "INSERT INTO cache_total (id, entries, size_bytes) VALUES (1, 0, 0);",
+
+        /* 7 → 8: turns (fair-share.h). What was never tried is found by its party, the client's key or none, and goes by its
+         * priority among that party's own; retries by their time, as before. A waiting job is in one of the two. */
+        "ALTER TABLE job ADD COLUMN party TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"  /* the numbers of job.h */
+        "UPDATE job SET party = key WHERE key IS NOT NULL AND status < 2;"
+        "DROP INDEX job_waiting;"
+        "CREATE INDEX job_turn ON job (model, party, priority, sequence) "
+        "  WHERE status = 0 AND held = 0 AND not_before = 0;"
+        "CREATE INDEX job_due ON job (model, not_before, sequence) "
+        "  WHERE status = 0 AND held = 0 AND not_before <> 0;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

@@ -12,7 +12,7 @@
 
 #define JOB_COLUMNS \
         "id, sequence, status, model, response_format, request, created_at, started_at, ended_at, usage, reply, failure, " \
-        "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before, picture, origin"
+        "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before, picture, origin, priority"
 #define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
 
 static const char *const statement_texts[_STATEMENTS] = {
@@ -24,8 +24,8 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
         [STATEMENT_SUBMIT] =
                 "INSERT INTO job (id, status, model, response_format, request, created_at, asked, key, held, started_at, "
-                "ended_at, reply, picture, origin, leader) "
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) "
+                "ended_at, reply, picture, origin, leader, party, priority) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ifnull(?8, ''), ?16) "
                 "ON CONFLICT (id) DO NOTHING",
         [STATEMENT_SET_COST] =
                 "UPDATE job SET reserved = ?2, charged = ?3, unknown = ?4, budget_day = ?5, entry = ?6 WHERE id = ?1",
@@ -59,18 +59,24 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT sha256, format, width, height, size_bytes, revised_prompt "
                 "FROM image WHERE job = ?1 ORDER BY number",
         [STATEMENT_NEXT_WAITING_MODEL] =
-                "SELECT model FROM job WHERE status = 0 AND held = 0 AND model > ?1 ORDER BY model LIMIT 1",
+                "SELECT min(model) FROM ("
+                "SELECT * FROM (SELECT model FROM job WHERE status = 0 AND held = 0 AND not_before = 0 AND model > ?1 "
+                "ORDER BY model LIMIT 1) UNION ALL "
+                "SELECT * FROM (SELECT model FROM job WHERE status = 0 AND held = 0 AND not_before <> 0 AND model > ?1 "
+                "ORDER BY model LIMIT 1))",
         [STATEMENT_NEXT_DUE] =
-                "SELECT id, sequence, not_before FROM job WHERE status = 0 AND held = 0 AND model = ?1 "
+                "SELECT id, sequence, not_before, 0, party, priority FROM job "
+                "WHERE status = 0 AND held = 0 AND not_before <> 0 AND model = ?1 "
                 "AND (not_before, sequence) > (?3, ?4) AND not_before <= ?2 ORDER BY not_before, sequence LIMIT 1",
         [STATEMENT_NEXT_UNTRIED] =
-                "SELECT id, sequence, not_before FROM job WHERE status = 0 AND held = 0 AND model = ?1 "
-                "AND not_before = 0 AND sequence > ?2 ORDER BY sequence LIMIT 1",
+                "SELECT id, sequence, not_before, 0, party, priority FROM job "
+                "WHERE status = 0 AND held = 0 AND not_before = 0 AND model = ?1 "
+                "AND (party, priority, sequence) > (?2, ?3, ?4) ORDER BY party, priority, sequence LIMIT 1",
         [STATEMENT_NEXT_RETRY_TIME] =
                 "SELECT not_before FROM job WHERE status = 0 AND held = 0 AND not_before <> 0 AND not_before > ?1 "
                 "ORDER BY not_before LIMIT 1",
         [STATEMENT_OLDEST_RETRY] =
-                "SELECT id, sequence, not_before, started_at FROM job INDEXED BY job_begun "
+                "SELECT id, sequence, not_before, started_at, party, priority FROM job INDEXED BY job_begun "
                 "WHERE status = 0 AND held = 0 AND not_before <> 0 ORDER BY started_at LIMIT 1",
         [STATEMENT_LIST] =
                 "SELECT " JOB_COLUMNS " FROM job WHERE (?1 < 0 OR status = ?1) "
@@ -85,7 +91,10 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT id FROM job WHERE status = 1 AND lease IS NOT ?1 ORDER BY sequence LIMIT 1",
         [STATEMENT_HAS_ATTEMPTS] = "SELECT EXISTS (SELECT 1 FROM attempt WHERE provider = ?1)",
         [STATEMENT_IMAGE_USES] = "SELECT count(*) FROM image WHERE sha256 = ?1 AND format = ?2",
-        [STATEMENT_COUNT_WAITING] = "SELECT count(*) FROM job WHERE status = 0 AND held = 0",
+        /* In two halves, since each has its index. */
+        [STATEMENT_COUNT_WAITING] =
+                "SELECT (SELECT count(*) FROM job WHERE status = 0 AND held = 0 AND not_before = 0) + "
+                "(SELECT count(*) FROM job WHERE status = 0 AND held = 0 AND not_before <> 0)",
         [STATEMENT_COUNT_HELD] = "SELECT count(*) FROM job WHERE held = 1",
         [STATEMENT_RELEASE_JOB] = "UPDATE job SET held = 0, not_before = 0 WHERE id = ?1 AND held = 1",
         [STATEMENT_RELEASE_ALL] = "UPDATE job SET held = 0, not_before = 0 WHERE held = 1",
@@ -106,7 +115,8 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT period, name, reserved, spent, unknown, images FROM ledger_total "
                 "WHERE scope = ?1 AND period BETWEEN ?2 AND ?3 ORDER BY period, name LIMIT ?4",
         [STATEMENT_LEDGER_JOBS_RESERVED] =
-                "SELECT (SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 0 AND held = 0) + "
+                "SELECT (SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 0 AND held = 0 AND not_before = 0) + "
+                "(SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 0 AND held = 0 AND not_before <> 0) + "
                 "(SELECT coalesce(sum(reserved), 0) FROM job WHERE held = 1) + "
                 "(SELECT coalesce(sum(reserved), 0) FROM job WHERE status = 1 AND held = 0)",
         [STATEMENT_FIND_IDEMPOTENT] =

@@ -71,15 +71,22 @@ typedef struct WaitingJob {
         char id[JOB_ID_MAX];
         int64_t sequence;
         usec_t not_before;           /* realtime, of a retry; 0: it is none */
+        char party[CLIENT_KEY_ID_MAX];  /* the client's key; "": none */
+        JobPriority priority;
 } WaitingJob;
 
 /* The model, behind `after` in the order of names ("" is before all), that jobs wait for. STORE_NOT_FOUND. */
 int store_next_waiting_model(Store *store, const char *after, char **ret);
 
-/* Of the model's waiting jobs that may start at `now` (realtime) the one behind `after`, or the first (NULL): retries
- * in the order of their times, then what was never tried in order of acceptance. STORE_NOT_FOUND. Costs the logarithm
- * of what waits, as do the two below. */
-int store_next_waiting(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret);
+/* Of the model's waiting retries that are due at `now` (realtime) the one behind `after`, or the first (NULL), in the order
+ * of their times. STORE_NOT_FOUND. Costs the logarithm of what waits, as do all that follow. */
+int store_next_due(Store *store, const char *model, usec_t now, const WaitingJob *after, WaitingJob *ret);
+
+/* The same of what was never tried: by parties, in the order of their names, then by priority and acceptance. */
+int store_next_untried(Store *store, const char *model, const WaitingJob *after, WaitingJob *ret);
+
+/* The first of these of the party that comes behind `after`, which need not have any. STORE_NOT_FOUND: none does. */
+int store_next_party(Store *store, const char *model, const char *after, WaitingJob *ret);
 
 /* When the first retry is due that is not due at `now`. STORE_NOT_FOUND. */
 int store_next_retry_time(Store *store, usec_t now, usec_t *ret);
