@@ -153,3 +153,20 @@ archive's, its restore does the same and makes everything durable before it coun
 --read-data\`, \`borg check --verify-data\`, for tar \`sha256sum\` of the archive. Restores go to fresh folders.
 `;
 }
+
+export function reportScale({ rows, rounds }, disk) {
+  const head = ['jobs that wait', 'ledger entries', 'start ms', 'submission µs', 'with budgets µs', 'claim µs'];
+  const cells = rows.map(each =>
+    row(
+      number(each.jobs),
+      number(each.entries),
+      each.open_ms.toFixed(1),
+      ...['submit_us', 'budgeted_submit_us', 'claim_us'].map(name => each[name].toFixed(1)),
+    ),
+  );
+  return `Measured on ${new Date().toISOString().slice(0, 10)} by \`make bench\` on ${machineLine(disk)}.
+What the size of the store costs, medians of ${rounds} rounds of 4,096 operations, commits apart: opening it and counting what
+waits; a submission; one that counts against three budgets; a claim by turns of 100 clients.
+
+${table(head, cells)}`;
+}

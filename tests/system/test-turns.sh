@@ -57,7 +57,7 @@ test_a_client_puts_its_own_jobs_first() {
     wait_until 5 job_is "$key" "$low" completed
     assert_eq low "$(answer body.priority)"
     atelierctl --json jobs list >"$SCRATCH/body"
-    assert_eq 'high,normal,low' "$(answer 'body.jobs.sort((a, b) => a.started_at - b.started_at)
+    assert_eq 'high,normal,low' "$(answer 'body.sort((a, b) => a.started_at - b.started_at)
         .map(job => job.request.prompt).join()')"
 }
 
