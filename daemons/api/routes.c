@@ -11,6 +11,7 @@ const Route api_routes[] = {
         { "POST", "/v1/images/generations", route_create_generation, .takes_body = true },
         { "POST", "/v1/images/quote", route_quote, .takes_body = true },
         { "GET", "/v1/images/{name}", route_get_image },
+        { "GET", "/v1/images/{name}/receipt", route_get_receipt },
         { "GET", "/v1/jobs", route_list_jobs, .parameters = list_parameters },
         { "GET", "/v1/jobs/{id}", route_get_job },
         { "DELETE", "/v1/jobs/{id}", route_delete_job },

@@ -44,6 +44,7 @@ void route_create_generation(ApiManager *manager, HttpRequest *request);
 void route_get_usage(ApiManager *manager, HttpRequest *request);
 void route_quote(ApiManager *manager, HttpRequest *request);
 void route_get_image(ApiManager *manager, HttpRequest *request);
+void route_get_receipt(ApiManager *manager, HttpRequest *request);
 void route_list_jobs(ApiManager *manager, HttpRequest *request);
 void route_get_job(ApiManager *manager, HttpRequest *request);
 void route_watch_job(ApiManager *manager, HttpRequest *request);

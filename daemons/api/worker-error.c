@@ -16,6 +16,7 @@ static const KnownError known_errors[] = {
         { "io.atelier.Ledger.StoreUnavailable", 503, "storage_unavailable",
           "The job store is not available. Please try again." },
         { "io.atelier.Store.ImageNotFound", 404, "image_not_found", "No such image." },
+        { "io.atelier.Ledger.ImageNotFound", 404, "image_not_found", "No such image." },
 };
 
 int worker_error(const VarlinkReply *reply, ApiError *ret) {

@@ -30,6 +30,7 @@ int ctl_keys(Ctl *ctl, int argc, char *argv[]);
 int ctl_cache(Ctl *ctl, int argc, char *argv[]);
 int ctl_config(Ctl *ctl, int argc, char *argv[]);
 int ctl_queue(Ctl *ctl, int argc, char *argv[]);
+int ctl_images(Ctl *ctl, int argc, char *argv[]);
 
 /* Calls a method of a daemon ("worker"). EXIT_SUCCESS with *ret (may be NULL), or a message and EXIT_FAILURE. Takes
  * parameters over. The other forms of a call are in follow.h. */

@@ -31,6 +31,7 @@ static const ErrorSentence sentences[] = {
 
         { "io.atelier.Ledger.Refused", "the request is refused[ ({code})]: {message}" },
         { "io.atelier.Ledger.EntryNotFound", "the ledger has no entry {number}; see: atelierctl ledger list" },
+        { "io.atelier.Ledger.ImageNotFound", "no job has the image {sha256}; see: atelierctl jobs list" },
         { "io.atelier.Ledger.StoreUnavailable",
           "the worker's job store is not available at the moment; see: journalctl -u atelier-worker" },
 

@@ -33,6 +33,7 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Queue.*", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Ledger.GetUsage", ACCESS_MEMBER },
         { "io.atelier.Ledger.Report", ACCESS_MEMBER },
+        { "io.atelier.Ledger.GetReceipts", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Ledger.*", ACCESS_ADMIN },
         { "io.atelier.Keys.*", ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },

@@ -160,6 +160,35 @@ static void test_settled_by_tokens_else_by_images(void **state) {
         assert_int_equal(cost, 120000 + 1000 * 5);
 }
 
+static void test_items_say_what_a_sum_is_made_of(void **state) {
+        _cleanup_(price_book_freep) PriceBook *book = book_of(
+                *state, "\"* * $0.04\", \"64x64 * $0.03\"", "\"text_input $5\", \"image_output $30\"");
+        PricedRequest request = request_for("64x64", "low", 3);
+        TokenUsage usage = { { [TOKEN_TEXT_INPUT] = 10, [TOKEN_IMAGE_OUTPUT] = 1056 } };
+        PriceItem items[PRICE_ITEMS_MAX];
+        size_t n;
+
+        request.prompt_bytes = 7;
+        assert_int_equal(price_book_itemise(book, &request, NULL, 0, items, &n, NULL), 0);
+        assert_int_equal(n, 2);
+        assert_string_equal(items[0].what, "image");
+        assert_string_equal(items[0].size, "64x64");
+        assert_string_equal(items[0].quality, "*");
+        assert_int_equal(items[0].count, 3);
+        assert_int_equal(items[0].amount, 30000);
+        assert_int_equal(items[0].per, 1);
+        assert_string_equal(items[1].what, "text_input");
+        assert_int_equal(items[1].count, 7);
+
+        assert_int_equal(price_book_itemise(book, &request, &usage, 0, items, &n, NULL), 0);
+        assert_int_equal(n, 2);
+        assert_string_equal(items[1].what, "image_output");
+        assert_string_equal(items[1].size, "");
+        assert_int_equal(items[1].count, 1056);
+        assert_int_equal(items[1].amount, 30000000);
+        assert_int_equal(items[1].per, 1000000);
+}
+
 #define DATED(name, from, amount) "{ name = \"" name "\"; provider = \"box\"; model = \"m\"; from = \"" from "\"; " \
                                   "per_image = [ \"* * " amount "\" ]; }"
 
@@ -260,6 +289,7 @@ int main(void) {
                 BOOK_TEST(test_a_sum_is_rounded_up_once),
                 BOOK_TEST(test_fractions_of_micros),
                 BOOK_TEST(test_settled_by_tokens_else_by_images),
+                BOOK_TEST(test_items_say_what_a_sum_is_made_of),
                 BOOK_TEST(test_the_newest_that_has_begun),
                 BOOK_TEST(test_only_a_sandbox_is_free),
                 BOOK_TEST(test_a_sandbox_may_pretend),

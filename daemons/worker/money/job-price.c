@@ -32,8 +32,48 @@ static const char *as_made(const char *asked, const Job *job, const char *member
         return json_get_string(job->reply, member) ?: asked;
 }
 
+static JsonValue *item_to_json(const PriceItem *item) {
+        _cleanup_(json_freep) JsonValue *value = json_new_object();
+        int r;
+
+        r = json_add_string(value, "what", item->what);
+        if (r >= 0 && *item->size)
+                r = json_add_string(value, "size", item->size);
+        if (r >= 0 && *item->quality)
+                r = json_add_string(value, "quality", item->quality);
+        if (r >= 0)
+                r = json_add_integer(value, "count", (int64_t) item->count);
+        if (r >= 0)
+                r = json_add_integer(value, "price_micros", item->amount);
+        if (r >= 0)
+                r = json_add_integer(value, "per", (int64_t) item->per);
+        return r < 0 ? NULL : TAKE_PTR(value);
+}
+
+static int set_items(Attempt *attempt, const PriceItem *items, size_t n) {
+        _cleanup_(json_freep) JsonValue *array = json_new_array();
+        int r = array ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = json_append(array, item_to_json(&items[i]));
+        if (r >= 0) {
+                (void) json_free(attempt->cost_items);
+                attempt->cost_items = TAKE_PTR(array);
+        }
+        return r;
+}
+
 static int settle_at_ceiling(Job *job, Attempt *attempt, const char *why) {
+        const PriceItem reserved = {
+                .what = "reservation",
+                .count = 1,
+                .amount = job->cost_before.reserved,
+                .per = 1,
+        };
+
         attempt->cost = job->cost_before.reserved;
+        if (set_items(attempt, &reserved, 1) < 0)
+                return -ENOMEM;
         attempt->cost_note = text_format("booked as reserved: %s", why);
         return attempt->cost_note ? 0 : -ENOMEM;
 }
@@ -41,9 +81,11 @@ static int settle_at_ceiling(Job *job, Attempt *attempt, const char *why) {
 int job_price_settle(const PriceBook *prices, const ModelConf *model, const GenerationRequest *request, Job *job) {
         Attempt *attempt = &job->attempts[job->n_attempts - 1];
         _cleanup_(buffer_done) Buffer reason = {};
+        PriceItem items[PRICE_ITEMS_MAX];
         TokenUsage usage;
         PricedRequest priced;
         bool counted;
+        size_t n;
         int r;
 
         if (!model)
@@ -58,5 +100,7 @@ int job_price_settle(const PriceBook *prices, const ModelConf *model, const Gene
                 return settle_at_ceiling(job, attempt, "the provider reports more than can be believed");
         if (r == PRICE_MISSING)
                 return settle_at_ceiling(job, attempt, "prices.conf has no price any more");
-        return r;
+        if (r == 0)
+                r = price_book_itemise(prices, &priced, counted ? &usage : NULL, attempt->started_at, items, &n, &reason);
+        return r != 0 ? r : set_items(attempt, items, n);
 }

@@ -8,6 +8,7 @@
 #include "interfaces/interfaces.h"
 #include "keys/caller.h"
 #include "money/ledger-check.h"
+#include "money/receipt.h"
 #include "money/spending.h"
 
 #define DAY_MIN 19700101
@@ -275,6 +276,18 @@ static int on_verify(VarlinkCall *call, _unused_ const JsonValue *parameters, vo
         return ledger_check_start(userdata, call);
 }
 
+static int on_get_receipts(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        Store *store = commit_group_store(manager->group);
+        const Failure *failure;
+        Caller caller;
+
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return refuse_caller(call, failure);
+        return store ? receipts_reply(call, store, &caller, json_get_string(parameters, "sha256")) : refuse_store(call);
+}
+
 /* ------------------------------------------------------------------ the pause */
 
 /* Its caller may go away before it is durable. */
@@ -343,6 +356,7 @@ int ledger_methods_add(VarlinkServer *server, Manager *manager) {
                 { "Report", on_report, false },
                 { "ListEntries", on_list_entries, false },
                 { "Verify", on_verify, false },
+                { "GetReceipts", on_get_receipts, false },
                 { "Pause", on_pause, false },
                 { "Resume", on_resume, false },
                 {},

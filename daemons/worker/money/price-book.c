@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 
@@ -152,14 +153,14 @@ static bool is_auto(const char *value) {
 
 /* The line of a size and a quality, "auto" being one as any other: one of its own, else what "*" says. A line of the
  * size comes before one of the quality. */
-static bool find_line(const PriceEntry *entry, const char *size, const char *quality, micros_t *ret) {
+static bool find_line(const PriceEntry *entry, const char *size, const char *quality, const ImagePrice **ret) {
         const char *const order[][2] = { { size, quality }, { size, "*" }, { "*", quality }, { "*", "*" } };
 
         for (size_t i = 0; i < ELEMENTS(order); i++)
                 for (size_t j = 0; j < entry->n_images; j++)
                         if (text_equal(entry->images[j].size, order[i][0]) &&
                             text_equal(entry->images[j].quality, order[i][1])) {
-                                *ret = entry->images[j].amount;
+                                *ret = &entry->images[j];
                                 return true;
                         }
         return false;
@@ -185,23 +186,23 @@ static bool has_line(const PriceEntry *entry, const char *size, const char *qual
 }
 
 /* The dearest that `auto` may become: of all that lines name, and of what "*" stands for. */
-static bool find_ceiling(const PriceEntry *entry, const char *size, const char *quality, micros_t *ret) {
+static bool find_ceiling(const PriceEntry *entry, const char *size, const char *quality, const ImagePrice **ret) {
         bool found = false;
 
         for (size_t i = 0; i < entry->n_images; i++) {
-                const ImagePrice *line = &entry->images[i];
-                micros_t amount;
+                const ImagePrice *line = &entry->images[i], *price;
 
                 if (!find_line(entry, is_auto(size) ? line->size : size, is_auto(quality) ? line->quality : quality,
-                               &amount))
+                               &price))
                         continue;
-                *ret = found ? MAX(*ret, amount) : amount;
+                if (!found || price->amount > (*ret)->amount)
+                        *ret = price;
                 found = true;
         }
         return found;
 }
 
-static int price_image(const PriceEntry *entry, const PricedRequest *request, micros_t *ret, Buffer *reason) {
+static int price_image(const PriceEntry *entry, const PricedRequest *request, const ImagePrice **ret, Buffer *reason) {
         const char *size = request->size ?: "auto", *quality = request->quality ?: "auto";
         int r;
 
@@ -227,12 +228,36 @@ static int round_up(Fine sum, micros_t *ret) {
 }
 
 /* Counts are of 64 bits and amounts of 50: a product stays below 2^127, and so does a sum of few. */
-static Fine image_line(uint64_t n, micros_t amount) {
-        return (Fine) MIN(n, (uint64_t) MICROS_MAX) * (Fine) amount * TOKENS_PER_PRICE;
+static int sum_items(const PriceItem *items, size_t n, micros_t *ret) {
+        Fine sum = 0;
+
+        for (size_t i = 0; i < n; i++)
+                sum += (Fine) items[i].count * (Fine) items[i].amount * (TOKENS_PER_PRICE / items[i].per);
+        return round_up(sum, ret);
 }
 
-static Fine token_line(uint64_t tokens, micros_t amount) {
-        return (Fine) tokens * (Fine) amount;
+static PriceItem image_item(const ImagePrice *line, uint64_t n) {
+        PriceItem item = {
+                .what = "image",
+                .count = MIN(n, (uint64_t) MICROS_MAX),
+                .amount = line->amount,
+                .per = 1,
+        };
+
+        (void) strcpy(item.size, line->size);
+        (void) strcpy(item.quality, line->quality);
+        return item;
+}
+
+/* What is none, or costs nothing, is no item. */
+static void add_tokens(const PriceEntry *entry, TokenKind kind, uint64_t tokens, PriceItem *items, size_t *n) {
+        if (tokens > 0 && entry->tokens[kind] > 0)
+                items[(*n)++] = (PriceItem) {
+                        .what = token_kind_names[kind],
+                        .count = tokens,
+                        .amount = entry->tokens[kind],
+                        .per = TOKENS_PER_PRICE,
+                };
 }
 
 static int no_entry(const PricedRequest *request, Buffer *reason) {
@@ -242,19 +267,13 @@ static int no_entry(const PricedRequest *request, Buffer *reason) {
         return r < 0 ? r : PRICE_MISSING;
 }
 
-int price_book_quote(const PriceBook *book, const PricedRequest *request, usec_t now, micros_t *ret, Buffer *reason) {
-        const PriceEntry *entry = find_entry(book, request, now);
+static int itemise_ceiling(const PriceEntry *entry, const PricedRequest *request,
+                           PriceItem items[static PRICE_ITEMS_MAX], size_t *ret_n, Buffer *reason) {
+        const ImagePrice *image;
         uint64_t partial_tokens;
-        micros_t image;
-        Fine sum;
+        size_t n = 0;
         int r;
 
-        if (!entry && is_free(book, request->provider)) {
-                *ret = 0;
-                return 0;
-        }
-        if (!entry)
-                return no_entry(request, reason);
         r = price_image(entry, request, &image, reason);
         if (r != 0)
                 return r;
@@ -262,10 +281,11 @@ int price_book_quote(const PriceBook *book, const PricedRequest *request, usec_t
             __builtin_mul_overflow(partial_tokens, TOKENS_PER_PARTIAL_IMAGE, &partial_tokens))
                 return -ERANGE;
 
-        sum = image_line(request->n, image);
-        sum += token_line(request->prompt_bytes, entry->tokens[TOKEN_TEXT_INPUT]);
-        sum += token_line(partial_tokens, entry->tokens[TOKEN_IMAGE_OUTPUT]);
-        return round_up(sum, ret);
+        items[n++] = image_item(image, request->n);
+        add_tokens(entry, TOKEN_TEXT_INPUT, request->prompt_bytes, items, &n);
+        add_tokens(entry, TOKEN_IMAGE_OUTPUT, partial_tokens, items, &n);
+        *ret_n = n;
+        return 0;
 }
 
 static bool all_priced(const PriceEntry *entry, const TokenUsage *usage) {
@@ -275,14 +295,30 @@ static bool all_priced(const PriceEntry *entry, const TokenUsage *usage) {
         return true;
 }
 
+int price_book_itemise(const PriceBook *book, const PricedRequest *request, const TokenUsage *usage, usec_t now,
+                       PriceItem items[static PRICE_ITEMS_MAX], size_t *ret_n, Buffer *reason) {
+        const PriceEntry *entry = find_entry(book, request, now);
+
+        *ret_n = 0;
+        if (!entry)
+                return is_free(book, request->provider) ? 0 : no_entry(request, reason);
+        if (!usage || !all_priced(entry, usage))
+                return itemise_ceiling(entry, request, items, ret_n, reason);
+        for (TokenKind kind = 0; kind < N_TOKEN_KINDS; kind++)
+                add_tokens(entry, kind, usage->tokens[kind], items, ret_n);
+        return 0;
+}
+
+int price_book_quote(const PriceBook *book, const PricedRequest *request, usec_t now, micros_t *ret, Buffer *reason) {
+        return price_book_settle(book, request, NULL, now, ret, reason);
+}
+
 int price_book_settle(const PriceBook *book, const PricedRequest *request, const TokenUsage *usage, usec_t now,
                       micros_t *ret, Buffer *reason) {
-        const PriceEntry *entry = find_entry(book, request, now);
-        Fine sum = 0;
+        PriceItem items[PRICE_ITEMS_MAX];
+        size_t n;
+        int r;
 
-        if (!entry || !usage || !all_priced(entry, usage))
-                return price_book_quote(book, request, now, ret, reason);
-        for (size_t i = 0; i < N_TOKEN_KINDS; i++)
-                sum += token_line(usage->tokens[i], entry->tokens[i]);
-        return round_up(sum, ret);
+        r = price_book_itemise(book, request, usage, now, items, &n, reason);
+        return r != 0 ? r : sum_items(items, n, ret);
 }

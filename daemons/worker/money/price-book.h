@@ -40,3 +40,20 @@ int price_book_quote(const PriceBook *book, const PricedRequest *request, usec_t
  * as above. */
 int price_book_settle(const PriceBook *book, const PricedRequest *request, const TokenUsage *usage, usec_t now,
                       micros_t *ret, Buffer *reason);
+
+/* One line of a sum: `count` of what is priced at `amount` for `per` of them. */
+typedef struct PriceItem {
+        const char *what;             /* "image", or the name of a token kind; static */
+        char size[PRICE_SIZE_MAX];    /* of an image: the line of prices.conf; "" for tokens */
+        char quality[PRICE_QUALITY_MAX];
+        uint64_t count;
+        micros_t amount;
+        uint64_t per;                 /* 1 or 1,000,000 */
+} PriceItem;
+
+#define PRICE_ITEMS_MAX N_TOKEN_KINDS
+_Static_assert(PRICE_ITEMS_MAX >= 3, "images, the prompt and partial images");
+
+/* What price_book_settle() sums up, with its errors but the sum's own -ERANGE; nothing where it is free. */
+int price_book_itemise(const PriceBook *book, const PricedRequest *request, const TokenUsage *usage, usec_t now,
+                       PriceItem items[static PRICE_ITEMS_MAX], size_t *ret_n, Buffer *reason);

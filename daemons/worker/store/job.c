@@ -129,6 +129,7 @@ Job *job_free(Job *job) {
                 free(job->attempts[i].provider_request_id);
                 free(job->attempts[i].cause);
                 free(job->attempts[i].cost_note);
+                (void) json_free(job->attempts[i].cost_items);
         }
         free(job->attempts);
         failure_done(&job->failure);

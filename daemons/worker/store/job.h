@@ -65,6 +65,7 @@ typedef struct Attempt {
         usec_t retry_delay;          /* after which the job was to be tried again; 0: it was not */
         micros_t cost;               /* what was charged for it; not kept: the ledger has it */
         char *cost_note;             /* how that was found, where it is not by the price book; NULL */
+        JsonValue *cost_items;       /* what it is the sum of: io.atelier.Ledger.PriceItem; NULL: not known */
 } Attempt;
 
 typedef struct JobImage {

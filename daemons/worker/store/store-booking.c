@@ -45,7 +45,7 @@ static int book(Store *store, Job *job, LedgerKind kind, const char *provider, c
         job->cost.unknown += change->unknown;
         job->cost.day = day;
         job->cost.entry = entry.number;
-        return 0;
+        return store_receipt_add_entry(store, job, entry.number);
 }
 
 static int book_reservation(Store *store, Job *job, micros_t amount, const Budget *budget, BudgetVerdict *verdict) {
@@ -66,7 +66,10 @@ static int book_settlement(Store *store, Job *job, const Attempt *attempt, const
                 .images = (int64_t) job->n_images,
         };
 
-        return book(store, job, LEDGER_SETTLE, attempt->provider, &change, attempt->cost_note, budget, verdict);
+        int r;
+
+        r = book(store, job, LEDGER_SETTLE, attempt->provider, &change, attempt->cost_note, budget, verdict);
+        return r != 0 ? r : store_receipt_settle(store, job, attempt, budget);
 }
 
 static int fail_over_budget(Job *job, const BudgetVerdict *verdict) {

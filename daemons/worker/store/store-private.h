@@ -77,6 +77,11 @@ typedef enum Statement {
         STATEMENT_END_FOLLOWERS,
         STATEMENT_PROMOTE,
         STATEMENT_FOLLOW_ANOTHER,
+        STATEMENT_RECEIPT_ADD_ENTRY,
+        STATEMENT_RECEIPT_SETTLE,
+        STATEMENT_RECEIPT_ENTRIES,
+        STATEMENT_RECEIPT_SETTLEMENT,
+        STATEMENT_RECEIPT_JOBS,
         _STATEMENTS,
 } Statement;
 
@@ -141,3 +146,8 @@ int store_book_end(Store *store, Job *job, const Budget *budget, BudgetVerdict *
  * asked: STORE_OVER_BUDGET, and nothing is appended. `budget` and `verdict` may be NULL. -ERANGE: a total would leave
  * ±MICROS_MAX. */
 int store_ledger_append(Store *store, LedgerEntry *entry, const Budget *budget, BudgetVerdict *verdict);
+
+/* The receipt's side of what is booked about the job (store-receipt.h): that there is such an entry; what its settlement
+ * was the sum of. `budget` may be NULL. */
+int store_receipt_add_entry(Store *store, const Job *job, int64_t entry);
+int store_receipt_settle(Store *store, const Job *job, const Attempt *attempt, const Budget *budget);

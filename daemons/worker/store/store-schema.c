@@ -159,6 +159,21 @@ const char *const store_migrations[] = {
         "  WHERE status = 0 AND held = 0 AND not_before = 0;"
         "CREATE INDEX job_due ON job (model, not_before, sequence) "
         "  WHERE status = 0 AND held = 0 AND not_before <> 0;",
+
+        /* 8 → 9: receipts. Which entries of the ledger are about a job (an index of the ledger by job would be as large, and
+         * grow at random places); what its charge is the sum of, and the budgets that it counted on, as JSON. */
+        "CREATE TABLE job_entry ("
+        "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  entry INTEGER NOT NULL,"
+        "  PRIMARY KEY (job, entry)"
+        ") STRICT, WITHOUT ROWID;"
+        "INSERT INTO job_entry (job, entry) SELECT job.sequence, ledger_entry.number "
+        "FROM ledger_entry JOIN job ON job.id = ledger_entry.job;"
+        "CREATE TABLE settlement ("
+        "  job INTEGER PRIMARY KEY REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  items TEXT,"                    /* of io.atelier.Ledger.PriceItem; NULL: not known */
+        "  budgets TEXT NOT NULL"          /* of io.atelier.Ledger.CountedBudget */
+        ") STRICT;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

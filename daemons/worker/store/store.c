@@ -159,6 +159,17 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "WHERE leader = ?1 AND held = 2 RETURNING id",
         [STATEMENT_PROMOTE] = "UPDATE job SET held = ?2, leader = NULL, origin = 0 WHERE sequence = ?1 AND held = 2",
         [STATEMENT_FOLLOW_ANOTHER] = "UPDATE job SET leader = ?2 WHERE leader = ?1 AND held = 2",
+        [STATEMENT_RECEIPT_ADD_ENTRY] =
+                "INSERT OR IGNORE INTO job_entry (job, entry) SELECT sequence, ?2 FROM job WHERE sequence = ?1",
+        [STATEMENT_RECEIPT_SETTLE] =
+                "INSERT OR REPLACE INTO settlement (job, items, budgets) SELECT sequence, ?2, ?3 FROM job "
+                "WHERE sequence = ?1",
+        [STATEMENT_RECEIPT_ENTRIES] = "SELECT entry FROM job_entry WHERE job = ?1 ORDER BY entry DESC LIMIT ?2",
+        [STATEMENT_RECEIPT_SETTLEMENT] = "SELECT items, budgets FROM settlement WHERE job = ?1",
+        [STATEMENT_RECEIPT_JOBS] =
+                "SELECT DISTINCT job.id FROM "
+                "(SELECT job AS used FROM image WHERE sha256 = ?1 AND format = ?2 ORDER BY job DESC LIMIT ?3) "
+                "JOIN job ON job.sequence = used WHERE ?4 IS NULL OR job.key = ?4 ORDER BY used DESC LIMIT ?5",
         [STATEMENT_BUDGET_GET_PAUSE] = "SELECT since, until_day, reason FROM budget_pause",
         [STATEMENT_BUDGET_SET_PAUSE] =
                 "INSERT OR REPLACE INTO budget_pause (id, since, until_day, reason) VALUES (1, ?1, ?2, ?3)",
