@@ -45,6 +45,15 @@ static bool contains(char *const *strings, const char *text) {
 static int check_provider(const ProviderConf *provider, const Item *item) {
         if (provider->kind == PROVIDER_OPENAI && !provider->base_url)
                 return complain(item, "base_url", "missing; expected a URL, as the kind is openai");
+        /* Not quoted: whoever wrote the key itself there shall not find it in a journal. */
+        for (char **key = provider->keys; key && *key; key++) {
+                if (!secret_reference_valid(*key))
+                        return complain(item, "keys", "a value (not shown) is not taken; expected credential:NAME, "
+                                                      "file:/PATH or env:NAME");
+                for (char **other = provider->keys; other != key; other++)
+                        if (text_equal(*other, *key))
+                                return complain_of(item, "keys", *key, "each key once");
+        }
         return 0;
 }
 

@@ -35,6 +35,9 @@ static const ConfSetting provider_settings[] = {
         { "key", CONF_SECRET, FIELD(ProviderConf, key),
           .help = "Where the worker finds the API key; none is sent while unset, and the variable NAME_API_KEY "
                   "wins." },
+        { "keys", CONF_STRINGS, FIELD(ProviderConf, keys), RANGE(0, PROVIDER_KEYS_MAX),
+          .help = "Several keys in place of the one, each as there: the next is used when one is refused or its quota "
+                  "is used up. NAME_API_KEY wins over all of them." },
         { "connect_timeout", CONF_DURATION, FIELD(ProviderConf, connect_timeout),
           RANGE(USEC_PER_MSEC, 5 * USEC_PER_MINUTE), .fallback = "5s",
           .help = "How long connecting may take; an attempt that ends here was not sent and costs nothing." },

@@ -23,6 +23,8 @@ typedef enum ReceiverKind {
         RECEIVER_JOURNALD,
 } ReceiverKind;
 
+#define PROVIDER_KEYS_MAX 8         /* of one provider */
+
 #define RECEIVER_NAME_JOURNALD "journald"   /* that of the one which is always there */
 
 typedef enum AnswerForm {
@@ -55,6 +57,7 @@ typedef struct ProviderConf {
         bool enabled;                 /* by `environments`; no setting of its own */
         char *base_url;               /* without final slash */
         char *key;                    /* reference */
+        char **keys;                  /* references in order of preference, in place of `key`; may be NULL or empty */
         usec_t connect_timeout, timeout;
         bool retry_unknown;           /* an attempt with unknown outcome may be made again */
         int64_t concurrency;          /* generations at a time */

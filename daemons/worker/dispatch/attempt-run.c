@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "dispatch/key-refusal.h"
 #include "money/job-price.h"
 #include "money/spending.h"
 #include "queue/request-check.h"
@@ -98,6 +99,8 @@ static char *end_consequence(AttemptRun *run) {
 
         if (delay > 0)
                 return text_format("; it is made again in %.3f s", (double) delay / (double) USEC_PER_SEC);
+        if (run->verdict == RETRY_NEXT_KEY)
+                return text_format("; it is made again at once, with the next key");
         if (run->verdict != RETRY_LATER)
                 return text_format("; it is not made again, since %s", retry_verdict_reason(run->verdict));
         return NULL;
@@ -300,6 +303,38 @@ static RetryVerdict judge_failure(AttemptRun *run, const GenerationResult *resul
         return retry_policy(&end, &limits, ret_delay);
 }
 
+/* The history tells keys by their numbers. */
+static void note_key(AttemptRun *run) {
+        unsigned count = provider_key_count(run->slot->provider);
+        Attempt *attempt = current_attempt(run);
+        char *cause;
+
+        if (count < 2)
+                return;
+        cause = text_format("key %u of %u: %s", run->key, count, attempt->cause ?: "refused");
+        if (!cause)
+                return;
+        free(attempt->cause);
+        attempt->cause = cause;
+}
+
+/* A refusal of the key is for the operator: the job goes on with the next one, or its client learns that no key is
+ * good. */
+static void judge_key(AttemptRun *run, const GenerationResult *result) {
+        const Failure *failure = &run->job->failure;
+        KeyFault fault = KEY_FAULT_NONE;
+
+        if (result->outcome == GENERATION_REFUSED && !result->local)
+                fault = key_refusal_fault(result->http_status, failure->type, failure->code);
+        if (fault == KEY_FAULT_NONE)
+                return;
+        note_key(run);
+        if (key_refusal_take(run->manager, run->slot->provider, run->key, fault))
+                run->verdict = RETRY_NEXT_KEY;
+        else
+                (void) key_refusal_failure(run->slot->provider, fault, &run->job->failure);
+}
+
 /* The job goes back into the queue for its next attempt, or fails as its last one did. */
 static void end_failed(AttemptRun *run, const GenerationResult *result) {
         static const AttemptOutcome outcomes[] = {
@@ -311,13 +346,16 @@ static void end_failed(AttemptRun *run, const GenerationResult *result) {
 
         run->http_status = result->http_status;
         run->verdict = judge_failure(run, result, &delay);
-        if (run->verdict == RETRY_LATER) {
+        judge_key(run, result);
+        if (run->verdict == RETRY_NEXT_KEY)
+                failure_done(&run->job->failure);
+        else if (run->verdict == RETRY_LATER) {
                 failure_done(&run->job->failure);
                 current_attempt(run)->retry_delay = delay;
                 run->job->not_before = time_now_realtime() + delay;
         } else if (run->verdict == RETRY_NOT_IN_TIME)
                 (void) attempt_failure_deadline(&run->job->failure);
-        end_attempt(run, outcomes[result->outcome], run->verdict == RETRY_LATER ? JOB_QUEUED : JOB_FAILED);
+        end_attempt(run, outcomes[result->outcome], run->verdict <= RETRY_NEXT_KEY ? JOB_QUEUED : JOB_FAILED);
 }
 
 static void on_partial(PartialImage *image, void *userdata) {
@@ -372,7 +410,9 @@ static int send_request(AttemptRun *run) {
         request.timeout = run->slot->timeout;
         request.partial = on_partial;
         run->deadline = time_now_monotonic() + run->slot->timeout;
-        return provider_generate(run->slot->provider, &request, on_generated, run, &run->generation);
+        r = provider_generate(run->slot->provider, &request, on_generated, run, &run->generation);
+        run->key = provider_key_number(run->slot->provider);
+        return r;
 }
 
 /* ------------------------------------------------------------------ the claim */

@@ -53,6 +53,7 @@ struct AttemptRun {
         const char *lease;
         int64_t number;              /* of the attempt */
         RetryVerdict verdict;        /* on a failed one */
+        unsigned key;                /* number of the provider's, with which it was sent; 0: without one */
         int http_status;             /* of the provider's answer; 0: none */
         Job *job;                    /* from the claim on */
         Budget budget;               /* what its end is judged by */

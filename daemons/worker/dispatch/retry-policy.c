@@ -79,6 +79,7 @@ RetryVerdict retry_policy(const RetryEnd *end, const RetryLimits *limits, usec_t
 const char *retry_verdict_reason(RetryVerdict verdict) {
         static const char *const reasons[_RETRY_VERDICTS] = {
                 [RETRY_LATER] = "it is tried again",
+                [RETRY_NEXT_KEY] = "another key is used",
                 [RETRY_NOT_REPEATABLE] = "it would be answered alike",
                 [RETRY_NOT_MODERATED] = "the prompt was rejected",
                 [RETRY_NOT_QUOTA] = "the provider's quota is exhausted",

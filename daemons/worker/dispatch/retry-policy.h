@@ -32,6 +32,7 @@ typedef struct RetryLimits {
 
 typedef enum RetryVerdict {
         RETRY_LATER,
+        RETRY_NEXT_KEY,               /* at once; not of retry_policy(), see key-refusal.h */
         RETRY_NOT_REPEATABLE,         /* the same would be answered again */
         RETRY_NOT_MODERATED,
         RETRY_NOT_QUOTA,
