@@ -115,6 +115,24 @@ static int check_no_translations(const ModelConf *model, const Item *item) {
         return 0;
 }
 
+/* The list is the whole chain, so that only a name that comes twice could lead back. */
+static int check_fallback(const Settings *settings, const ModelConf *model, const Item *item) {
+        for (char **name = model->fallback; name && *name; name++) {
+                const ModelConf *other = settings_find_model(settings, *name);
+
+                if (model->alias_of)
+                        return complain(item, "fallback", "not of use; expected none, as the model of an alias has its own");
+                if (!other)
+                        return complain_of(item, "fallback", *name, "the name of another model");
+                if (settings_model_asked(settings, other) == model)
+                        return complain_of(item, "fallback", *name, "another model, as this leads back to itself");
+                for (char **before = model->fallback; before != name; before++)
+                        if (text_equal(*before, *name))
+                                return complain_of(item, "fallback", *name, "each model once");
+        }
+        return 0;
+}
+
 static int check_model(const Settings *settings, const ModelConf *model, const Item *item) {
         size_t errors_before = item->errors->size;
         int r;
@@ -126,6 +144,8 @@ static int check_model(const Settings *settings, const ModelConf *model, const I
                 r = complain(item, "default_quality", "not taken by the model; expected one of its qualities");
         if (r >= 0)
                 r = check_shutdown(settings, model, item);
+        if (r >= 0)
+                r = check_fallback(settings, model, item);
         if (r < 0 || item->errors->size > errors_before)
                 return r;
         return model->alias_of ? alias_check(settings, model, item->place, item->errors)

@@ -120,6 +120,9 @@ static const ConfSetting model_settings[] = {
                   "for none. An alias goes with its model at the latest." },
         { "replaced_by", CONF_STRING, FIELD(ModelConf, replaced_by), RANGE(0, 128),
           .help = "Model that the refusal then names to be used instead." },
+        { "fallback", CONF_STRINGS, FIELD(ModelConf, fallback), RANGE(0, MODEL_FALLBACKS_MAX),
+          .help = "Models that make its jobs, in this order, while its provider is out, refuses all keys, or when its "
+                  "attempts are used up. What they may cost is reserved from the start." },
         {},
 };
 

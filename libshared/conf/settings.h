@@ -24,6 +24,7 @@ typedef enum ReceiverKind {
 } ReceiverKind;
 
 #define PROVIDER_KEYS_MAX 8         /* of one provider */
+#define MODEL_FALLBACKS_MAX 4       /* of one model */
 
 #define RECEIVER_NAME_JOURNALD "journald"   /* that of the one which is always there */
 
@@ -89,6 +90,7 @@ typedef struct ModelConf {
                                        * its images_max and prompt_max at most */
         char **translated_sizes, **translated_qualities;  /* of an alias: "FROM TO"; see model-terms.h */
         char *shutdown_date;          /* "2026-12-01", in UTC; NULL: none is known. Of an alias its model's, if earlier */
+        char **fallback;              /* models that may make its jobs in its place, in their order; may be NULL */
         char *replaced_by;            /* what to ask for instead from then on, or NULL */
         usec_t shutdown;              /* by shutdown_date; USEC_INFINITY: never. No setting of its own */
 } ModelConf;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "dispatch/fallback.h"
 #include "dispatch/key-refusal.h"
 #include "money/job-price.h"
 #include "money/spending.h"
@@ -56,9 +57,25 @@ AttemptRun *attempt_run_free(AttemptRun *run) {
         (void) provider_table_unref(run->providers);
         (void) gate_unref(run->gate);
         (void) json_free(run->request);
+        free(run->model);
+        free(run->note);
         (void) job_free(run->job);
         free(run);
         return NULL;
+}
+
+int attempt_run_set_model(AttemptRun *run, const char *model, const char *note) {
+        run->model = model ? strdup(model) : NULL;
+        run->note = note ? strdup(note) : NULL;
+        return (model && !run->model) || (note && !run->note) ? -ENOMEM : 0;
+}
+
+/* The model that is asked; NULL: it is not configured any more. */
+static const ModelConf *asked_model(const AttemptRun *run) {
+        const Settings *settings = service_settings(run->manager->service);
+        const ModelConf *model = settings_find_model(settings, run->model ?: run->job->model);
+
+        return model ? settings_model_asked(settings, model) : NULL;
 }
 
 static Attempt *current_attempt(AttemptRun *run) {
@@ -99,6 +116,8 @@ static char *end_consequence(AttemptRun *run) {
 
         if (delay > 0)
                 return text_format("; it is made again in %.3f s", (double) delay / (double) USEC_PER_SEC);
+        if (run->verdict == RETRY_NEXT_MODEL)
+                return text_format("; %s is asked in its place", current_attempt(run)->next_model);
         if (run->verdict == RETRY_NEXT_KEY)
                 return text_format("; it is made again at once, with the next key");
         if (run->verdict != RETRY_LATER)
@@ -192,7 +211,7 @@ static int take_facts(AttemptRun *run) {
 
 /* What a model costs that came for nothing is asked as well: its price may have begun since. */
 static void price_images(AttemptRun *run) {
-        const ModelConf *model = settings_find_model(service_settings(run->manager->service), run->job->model);
+        const ModelConf *model = asked_model(run);
         GenerationRequest request;
         int r;
 
@@ -263,12 +282,14 @@ static void take_failure(AttemptRun *run, GenerationResult *result) {
         };
 }
 
-/* Pauses of retries alone are counted: what a restart interrupted says nothing about the provider. */
+/* Pauses of retries alone are counted: what a restart interrupted says nothing about the provider. Each model of a
+ * chain has its own. */
 static unsigned count_retries(const Job *job) {
+        const char *model = job->attempts[job->n_attempts - 1].model;
         unsigned retries = 0;
 
         for (size_t i = 0; i < job->n_attempts; i++)
-                if (job->attempts[i].retry_delay > 0)
+                if (job->attempts[i].retry_delay > 0 && text_equal(job->attempts[i].model, model))
                         retries++;
         return retries;
 }
@@ -279,9 +300,8 @@ static usec_t time_left(const Job *job, usec_t timeout) {
         return job->started_at + timeout > now ? job->started_at + timeout - now : 0;
 }
 
-static RetryVerdict judge_failure(AttemptRun *run, const GenerationResult *result, usec_t *ret_delay) {
-        const WorkerSettings *settings = &service_settings(run->manager->service)->worker;
-        const RetryEnd end = {
+static RetryEnd end_of(const AttemptRun *run, const GenerationResult *result) {
+        return (RetryEnd) {
                 .outcome = result->outcome,
                 .http_status = result->http_status,
                 .type = run->job->failure.type,
@@ -290,6 +310,10 @@ static RetryVerdict judge_failure(AttemptRun *run, const GenerationResult *resul
                 .hint = result->hint,
                 .local = result->local,
         };
+}
+
+static RetryVerdict judge_failure(AttemptRun *run, const RetryEnd *end, usec_t *ret_delay) {
+        const WorkerSettings *settings = &service_settings(run->manager->service)->worker;
         RetryLimits limits = {
                 .retries_made = count_retries(run->job),
                 .attempts_max = (unsigned) settings->attempts_max,
@@ -300,7 +324,7 @@ static RetryVerdict judge_failure(AttemptRun *run, const GenerationResult *resul
         };
 
         (void) !getrandom(&limits.chance, sizeof(limits.chance), GRND_NONBLOCK);
-        return retry_policy(&end, &limits, ret_delay);
+        return retry_policy(end, &limits, ret_delay);
 }
 
 /* The history tells keys by their numbers. */
@@ -335,6 +359,37 @@ static void judge_key(AttemptRun *run, const GenerationResult *result) {
                 (void) key_refusal_failure(run->slot->provider, fault, &run->job->failure);
 }
 
+/* Goes on with the next model of the chain, if one fits; the cause tells of those that do not. */
+static int fall_back(AttemptRun *run) {
+        const WorkerSettings *settings = &service_settings(run->manager->service)->worker;
+        const ModelConf *model = settings_find_model(service_settings(run->manager->service), run->job->model);
+        _cleanup_(buffer_done) Buffer notes = {};
+        Attempt *attempt = current_attempt(run);
+        _cleanup_free_ char *passed_over = NULL;
+        const char *next = NULL;
+        char *cause;
+        int r;
+
+        if (!fallback_has(model) || time_left(run->job, settings->job_timeout) == 0)
+                return 0;
+        r = fallback_next(run->manager, model, run->job, fallback_position(model, run->job), &next, &notes);
+        if (r < 0)
+                return r;
+        passed_over = notes.size > 0 ? buffer_take_text(&notes) : NULL;
+        cause = passed_over ? text_format("%s%s", attempt->cause ?: "", passed_over) : NULL;
+        if (cause) {
+                free(attempt->cause);
+                attempt->cause = cause;
+        }
+        if (!next)
+                return 0;
+        attempt->next_model = strdup(next);
+        if (!attempt->next_model)
+                return -ENOMEM;
+        run->verdict = RETRY_NEXT_MODEL;
+        return 0;
+}
+
 /* The job goes back into the queue for its next attempt, or fails as its last one did. */
 static void end_failed(AttemptRun *run, const GenerationResult *result) {
         static const AttemptOutcome outcomes[] = {
@@ -342,20 +397,26 @@ static void end_failed(AttemptRun *run, const GenerationResult *result) {
                 [GENERATION_UNSENT] = ATTEMPT_UNSENT,
                 [GENERATION_UNKNOWN] = ATTEMPT_UNKNOWN,
         };
+        const RetryEnd end = end_of(run, result);
+        bool may_fall_back;
         usec_t delay;
 
         run->http_status = result->http_status;
-        run->verdict = judge_failure(run, result, &delay);
+        run->verdict = judge_failure(run, &end, &delay);
+        may_fall_back = retry_may_fall_back(run->verdict, &end);
         judge_key(run, result);
-        if (run->verdict == RETRY_NEXT_KEY)
+        if (may_fall_back && run->verdict != RETRY_NEXT_KEY && fall_back(run) < 0)
+                (void) log_error("job %s: no fallback can be looked for", run->id);
+        if (run->verdict == RETRY_NEXT_KEY || run->verdict == RETRY_NEXT_MODEL) {
                 failure_done(&run->job->failure);
-        else if (run->verdict == RETRY_LATER) {
+                run->job->not_before = time_now_realtime();
+        } else if (run->verdict == RETRY_LATER) {
                 failure_done(&run->job->failure);
                 current_attempt(run)->retry_delay = delay;
                 run->job->not_before = time_now_realtime() + delay;
         } else if (run->verdict == RETRY_NOT_IN_TIME)
                 (void) attempt_failure_deadline(&run->job->failure);
-        end_attempt(run, outcomes[result->outcome], run->verdict <= RETRY_NEXT_KEY ? JOB_QUEUED : JOB_FAILED);
+        end_attempt(run, outcomes[result->outcome], run->verdict <= RETRY_NEXT_MODEL ? JOB_QUEUED : JOB_FAILED);
 }
 
 static void on_partial(PartialImage *image, void *userdata) {
@@ -393,15 +454,30 @@ static void fail_unsent(AttemptRun *run, int error) {
         end_attempt(run, ATTEMPT_UNSENT, JOB_FAILED);
 }
 
+/* It fitted when the attempt was chosen; a reload may have come between. */
+static int translate_request(AttemptRun *run) {
+        _cleanup_(translation_done) Translation translation = {};
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = fallback_translate(service_settings(run->manager->service), run->request, run->model, &translation, &why);
+        if (r != 0)
+                return r < 0 ? r : -EINVAL;
+        (void) json_free(run->request);
+        run->request = TAKE_PTR(translation.owned);
+        return 0;
+}
+
 static int send_request(AttemptRun *run) {
-        const Settings *settings = service_settings(run->manager->service);
-        const ModelConf *model = settings_find_model(settings, run->job->model);
+        const ModelConf *model = asked_model(run);
         GenerationRequest request;
         int r;
 
         if (!model)
                 return -ENOENT;
         r = json_parse(run->job->request, strlen(run->job->request), &run->request, NULL);
+        if (r >= 0 && run->model)
+                r = translate_request(run);
         if (r < 0)
                 return r;
 
@@ -421,8 +497,8 @@ static int apply_start(Write *write, Store *store) {
         AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
         int r;
 
-        r = store_start_attempt(store, run->id, provider_name(run->slot->provider), run->lease, time_now_realtime(),
-                                &run->job);
+        r = store_start_fallback(store, run->id, provider_name(run->slot->provider), run->model, run->note, run->lease,
+                                 time_now_realtime(), &run->job);
         if (r == 0)
                 run->number = current_attempt(run)->number;
         return r;

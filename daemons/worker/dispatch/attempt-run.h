@@ -53,6 +53,7 @@ struct AttemptRun {
         const char *lease;
         int64_t number;              /* of the attempt */
         RetryVerdict verdict;        /* on a failed one */
+        char *model, *note;          /* of the fallback that is asked, as the attempt has them; or NULL */
         unsigned key;                /* number of the provider's, with which it was sent; 0: without one */
         int http_status;             /* of the provider's answer; 0: none */
         Job *job;                    /* from the claim on */
@@ -69,6 +70,9 @@ struct AttemptRun {
 int attempt_run_new(AttemptRun **ret, Manager *manager, ProviderSlot *slot, const char *id, const char *lease,
                     const AttemptRunHooks *hooks, void *userdata);
 AttemptRun *attempt_run_free(AttemptRun *run);
+
+/* Another model than the job's own is asked, as in its `fallback`; and why. Before the start. */
+int attempt_run_set_model(AttemptRun *run, const char *model, const char *note);
 
 void attempt_run_start(AttemptRun *run);
 void attempt_run_save(AttemptRun *run);

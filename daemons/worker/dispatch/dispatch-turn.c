@@ -3,10 +3,17 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dispatch/dispatch-route.h"
+#include "dispatch/fallback.h"
+
+#define ROUTE_SKIPS_MAX 32      /* jobs of a lane that are looked at in vain in one turn */
+
 typedef struct Lane {
         char *model;
         ProviderSlot *slot;     /* NULL: model or provider is not configured */
         Gate *gate;
+        const ModelConf *chain; /* the model, where it has fallbacks; else NULL */
+        unsigned skips;
         WaitingJob head;        /* sequence 0: not looked up yet */
         unsigned images;        /* of the head; 0: not looked up */
         bool taken;             /* the head was offered: the next one is behind it */
@@ -20,6 +27,7 @@ struct DispatchTurn {
         usec_t wake;            /* monotonic */
         Lane *lanes;
         size_t n_lanes;
+        DispatchRoute route;    /* of the job that was offered last */
 };
 
 DispatchTurn *dispatch_turn_free(DispatchTurn *turn) {
@@ -27,6 +35,7 @@ DispatchTurn *dispatch_turn_free(DispatchTurn *turn) {
                 return NULL;
         for (size_t i = 0; i < turn->n_lanes; i++)
                 free(turn->lanes[i].model);
+        free(turn->route.note);
         free(turn->lanes);
         free(turn);
         return NULL;
@@ -53,6 +62,7 @@ static int add_lane(DispatchTurn *turn, const char *after) {
         if (model) {
                 lane->slot = provider_table_find(turn->manager->providers, model->provider);
                 lane->gate = gates_find(turn->manager->gates, name);
+                lane->chain = fallback_has(model) ? model : NULL;
         }
         return 0;
 }
@@ -81,7 +91,7 @@ int dispatch_turn_new(DispatchTurn **ret, Manager *manager, usec_t now) {
 static bool is_closed(DispatchTurn *turn, const Lane *lane) {
         usec_t wait;
 
-        if (!lane->slot)
+        if (!lane->slot || lane->chain)
                 return false;
         if (!provider_has_key(lane->slot->provider) || lane->slot->running >= lane->slot->concurrency)
                 return true;
@@ -172,6 +182,22 @@ static int find_next(DispatchTurn *turn, Lane **ret) {
         return 0;
 }
 
+/* Where the lane's head goes. DISPATCH_ROUTE_WAITS: nowhere yet. */
+static int find_route(DispatchTurn *turn, Lane *lane) {
+        int r;
+
+        free(turn->route.note);
+        turn->route = (DispatchRoute) { .slot = lane->slot, .gate = lane->gate, .images = lane->images };
+        if (!lane->chain || !lane->slot)
+                return 0;
+        r = dispatch_route_find(turn->manager, lane->chain, lane->head.id, &turn->route, &turn->wake);
+        if (r == DISPATCH_ROUTE_WAITS) {
+                lane->taken = true;
+                lane->over = ++lane->skips == ROUTE_SKIPS_MAX;
+        }
+        return r;
+}
+
 int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret) {
         Lane *next;
         int r;
@@ -182,13 +208,22 @@ int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret) {
                         return r;
                 if (!next)
                         return DISPATCH_TURN_OVER;
-                r = check_pace(turn, next);
+                r = next->chain ? 0 : check_pace(turn, next);
+                if (r == 0)
+                        r = find_route(turn, next);
                 if (r < 0)
                         return r;
-        } while (r == PACED_OUT);
+        } while (r > 0);
 
         next->taken = true;
-        *ret = (DispatchJob) { next->head, next->slot, next->gate, next->images };
+        *ret = (DispatchJob) {
+                .waiting = next->head,
+                .slot = turn->route.slot,
+                .gate = turn->route.gate,
+                .model = turn->route.model,
+                .note = turn->route.note,
+                .images = turn->route.images,
+        };
         return 0;
 }
 

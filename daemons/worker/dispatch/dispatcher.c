@@ -304,6 +304,11 @@ static int start_job(Dispatcher *dispatcher, const DispatchJob *job) {
                             dispatcher);
         if (r < 0)
                 return r;
+        r = attempt_run_set_model(run, job->model, job->note);
+        if (r < 0) {
+                (void) attempt_run_free(run);
+                return r;
+        }
         run->gate = gate_ref(job->gate);
         run->probe = run->gate && gate_begin(run->gate, job->images, time_now_monotonic());
         run->next = dispatcher->runs;

@@ -20,12 +20,12 @@ static void tell(Manager *manager, const Provider *provider, unsigned number, Ke
         const char *name = provider_name(provider);
         bool last = provider_keys_all_aside(provider);
         _cleanup_free_ char *key = text_format("provider-key-%s-%u", name, number), *summary = NULL;
+        char which[32];
 
-        summary = text_format("%s of the provider %s: key %u of %u is set aside%s%s",
-                              fault == KEY_FAULT_REFUSED ? "The provider refuses a key (401)" : "The quota is used up",
-                              name, number, provider_key_count(provider),
-                              fault == KEY_FAULT_REFUSED ? " until it is replaced" : " and tried again later",
-                              last ? "; no other is good, and its jobs fail" : "; the next one is used");
+        (void) snprintf(which, sizeof(which), "key %u of %u", number, provider_key_count(provider));
+        summary = text_format("The provider %s %s%s%s", name,
+                              fault == KEY_FAULT_REFUSED ? "refuses " : "says that the quota is used up of ", which,
+                              last ? ": no other is good, and what only it makes fails" : ": the next one is used");
         if (!key || !summary)
                 return;
         (void) log_record(LOG_ERR, 0, LOG_FIELDS({ "ATELIER_PROVIDER", name }), "%s", summary);

@@ -124,6 +124,11 @@ const char *const store_migrations[] = {
         "  PRIMARY KEY (scope, name)"
         ") STRICT, WITHOUT ROWID;"
         "CREATE INDEX idempotency_job ON idempotency (job);",
+
+        /* 6 → 7: fallbacks. `model` is NULL where the job's own was asked. */
+        "ALTER TABLE attempt ADD COLUMN model TEXT;"
+        "ALTER TABLE attempt ADD COLUMN note TEXT;"
+        "ALTER TABLE attempt ADD COLUMN next_model TEXT;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);
