@@ -133,14 +133,17 @@ static int add_provider(JsonValue *array, const Provider *provider, const Provid
         _cleanup_(buffer_done) Buffer keys = {};
         _cleanup_free_ char *text = NULL;
         bool ok = known->ok && !provider_keys_all_aside(provider);
-        int r;
+        int r = 0;
 
-        r = provider_describe_keys(provider, &keys);
+        if (known->message)
+                r = buffer_append_text(&keys, known->message);
+        if (r >= 0)
+                r = provider_describe_keys(provider, &keys);
         if (r < 0)
                 return r;
         if (keys.size > 0 && !(text = buffer_take_text(&keys)))
                 return -ENOMEM;
-        return add_check(array, known->name, ok, known->latency, known->ok && text ? text : known->message);
+        return add_check(array, known->name, ok, known->latency, text);
 }
 
 static int add_providers(Health *health, JsonValue *array) {

@@ -48,5 +48,6 @@ KeyFault provider_keys_fault(const ProviderKeys *keys, unsigned number, usec_t n
 /* The provider has refused it. False: it was set aside already. */
 bool provider_keys_set_aside(ProviderKeys *keys, unsigned number, KeyFault fault, usec_t now);
 
-/* "key 1 of 2 refused, key 2 of 2 missing"; nothing where all are good. -ENOMEM. */
+/* "key 1 of 2 refused, key 2 of 2 missing", behind a comma where there is text already; nothing where all are good.
+ * -ENOMEM. */
 int provider_keys_describe(const ProviderKeys *keys, usec_t now, Buffer *text);
