@@ -110,7 +110,8 @@ static void print_attempt(const JsonValue *attempt) {
                         request ?: "", cause ? ": " : "", cause ?: "");
         if (json_get_string(attempt, "model"))
                 print_formatted("  by model", "%s%s%s", json_get_string(attempt, "model"),
-                                json_get_string(attempt, "note") ? ", as " : "", json_get_string(attempt, "note") ?: "");
+                                json_get_string(attempt, "note") ? ", as " : "",
+                                json_get_string(attempt, "note") ?: "");
         if (delay >= 0)
                 print_formatted("  again", "after %.1f s", (double) delay / (double) USEC_PER_SEC);
 }

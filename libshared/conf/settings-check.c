@@ -121,7 +121,8 @@ static int check_fallback(const Settings *settings, const ModelConf *model, cons
                 const ModelConf *other = settings_find_model(settings, *name);
 
                 if (model->alias_of)
-                        return complain(item, "fallback", "not of use; expected none, as the model of an alias has its own");
+                        return complain(item, "fallback",
+                                        "not of use; expected none, as the model of an alias has its own");
                 if (!other)
                         return complain_of(item, "fallback", *name, "the name of another model");
                 if (settings_model_asked(settings, other) == model)

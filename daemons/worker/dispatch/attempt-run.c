@@ -2,12 +2,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 #include "base/log.h"
 #include "base/text.h"
+#include "dispatch/attempt-judge.h"
 #include "dispatch/fallback.h"
-#include "dispatch/key-refusal.h"
 #include "money/job-price.h"
 #include "money/spending.h"
 #include "queue/request-check.h"
@@ -78,10 +77,6 @@ static const ModelConf *asked_model(const AttemptRun *run) {
         return model ? settings_model_asked(settings, model) : NULL;
 }
 
-static Attempt *current_attempt(AttemptRun *run) {
-        return &run->job->attempts[run->job->n_attempts - 1];
-}
-
 /* ------------------------------------------------------------------ the end */
 
 static int apply_end(Write *write, Store *store) {
@@ -101,7 +96,7 @@ static int settle_end(Write *write, Store *store) {
 /* What a provider says may quote the prompt, which does not belong in the journal: of an answer only its status is
  * told here, and the code that the client gets. The job has the rest. */
 static char *end_reason(AttemptRun *run) {
-        const Attempt *attempt = current_attempt(run);
+        const Attempt *attempt = attempt_run_current(run);
         const Failure *failure = &run->job->failure;
 
         if (attempt->outcome == ATTEMPT_REFUSED && failure->status > 0)
@@ -112,12 +107,12 @@ static char *end_reason(AttemptRun *run) {
 }
 
 static char *end_consequence(AttemptRun *run) {
-        usec_t delay = current_attempt(run)->retry_delay;
+        usec_t delay = attempt_run_current(run)->retry_delay;
 
         if (delay > 0)
                 return text_format("; it is made again in %.3f s", (double) delay / (double) USEC_PER_SEC);
         if (run->verdict == RETRY_NEXT_MODEL)
-                return text_format("; %s is asked in its place", current_attempt(run)->next_model);
+                return text_format("; %s is asked in its place", attempt_run_current(run)->next_model);
         if (run->verdict == RETRY_NEXT_KEY)
                 return text_format("; it is made again at once, with the next key");
         if (run->verdict != RETRY_LATER)
@@ -126,7 +121,7 @@ static char *end_consequence(AttemptRun *run) {
 }
 
 static void log_end(AttemptRun *run) {
-        const Attempt *attempt = current_attempt(run);
+        const Attempt *attempt = attempt_run_current(run);
         const Job *job = run->job;
         _cleanup_free_ char *why = end_reason(run), *consequence = end_consequence(run);
         char cost[24] = "";
@@ -156,8 +151,8 @@ static void on_end_written(Write *write, int result) {
         }
 
         metrics_add(run->manager->metrics, METRIC_ATTEMPTS_TOTAL,
-                    METRIC_VALUES(current_attempt(run)->provider,
-                                  attempt_outcome_name(current_attempt(run)->outcome)), 1);
+                    METRIC_VALUES(attempt_run_current(run)->provider,
+                                  attempt_outcome_name(attempt_run_current(run)->outcome)), 1);
         log_end(run);
         spending_booked(run->manager->spending, &run->booked);
         run->hooks->ended(run, run->userdata);
@@ -173,7 +168,7 @@ void attempt_run_save(AttemptRun *run) {
 }
 
 static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus status) {
-        Attempt *attempt = current_attempt(run);
+        Attempt *attempt = attempt_run_current(run);
 
         attempt->outcome = outcome;
         attempt->ended_at = time_now_realtime();
@@ -190,8 +185,8 @@ static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus statu
 
 /* The provider has made the images and we can't store them: said as what it is, and not repeated by itself. */
 static void fail_storing(AttemptRun *run, int error) {
-        free(current_attempt(run)->cause);
-        current_attempt(run)->cause = text_format("the image can't be stored: %s", strerror(-error));
+        free(attempt_run_current(run)->cause);
+        attempt_run_current(run)->cause = text_format("the image can't be stored: %s", strerror(-error));
         (void) failure_set(&run->job->failure, 503, "server_error", "storage_unavailable", NULL,
                            "The image was made but can't be stored here.");
         (void) log_record(LOG_ERR, error, LOG_FIELDS({ "ATELIER_JOB", run->id }), "job %s: its image can't be stored",
@@ -219,7 +214,7 @@ static void price_images(AttemptRun *run) {
                 request_to_generation(run->request, model, &request);
         r = job_price_settle(run->manager->prices, model, &request, run->job);
         if (r < 0) {
-                current_attempt(run)->cost = run->job->cost_before.reserved;
+                attempt_run_current(run)->cost = run->job->cost_before.reserved;
                 (void) log_record(LOG_WARNING, r, LOG_FIELDS({ "ATELIER_JOB", run->id }),
                                   "job %s is booked as reserved: its price can't be found", run->id);
         }
@@ -282,140 +277,15 @@ static void take_failure(AttemptRun *run, GenerationResult *result) {
         };
 }
 
-/* Pauses of retries alone are counted: what a restart interrupted says nothing about the provider. Each model of a
- * chain has its own. */
-static unsigned count_retries(const Job *job) {
-        const char *model = job->attempts[job->n_attempts - 1].model;
-        unsigned retries = 0;
-
-        for (size_t i = 0; i < job->n_attempts; i++)
-                if (job->attempts[i].retry_delay > 0 && text_equal(job->attempts[i].model, model))
-                        retries++;
-        return retries;
-}
-
-static usec_t time_left(const Job *job, usec_t timeout) {
-        usec_t now = time_now_realtime();
-
-        return job->started_at + timeout > now ? job->started_at + timeout - now : 0;
-}
-
-static RetryEnd end_of(const AttemptRun *run, const GenerationResult *result) {
-        return (RetryEnd) {
-                .outcome = result->outcome,
-                .http_status = result->http_status,
-                .type = run->job->failure.type,
-                .code = run->job->failure.code,
-                .retry_after = result->retry_after,
-                .hint = result->hint,
-                .local = result->local,
-        };
-}
-
-static RetryVerdict judge_failure(AttemptRun *run, const RetryEnd *end, usec_t *ret_delay) {
-        const WorkerSettings *settings = &service_settings(run->manager->service)->worker;
-        RetryLimits limits = {
-                .retries_made = count_retries(run->job),
-                .attempts_max = (unsigned) settings->attempts_max,
-                .retry_unknown = run->slot->retry_unknown,
-                .delay_min = settings->retry_min,
-                .delay_max = settings->retry_max,
-                .time_left = time_left(run->job, settings->job_timeout),
-        };
-
-        (void) !getrandom(&limits.chance, sizeof(limits.chance), GRND_NONBLOCK);
-        return retry_policy(end, &limits, ret_delay);
-}
-
-/* The history tells keys by their numbers. */
-static void note_key(AttemptRun *run) {
-        unsigned count = provider_key_count(run->slot->provider);
-        Attempt *attempt = current_attempt(run);
-        char *cause;
-
-        if (count < 2)
-                return;
-        cause = text_format("key %u of %u: %s", run->key, count, attempt->cause ?: "refused");
-        if (!cause)
-                return;
-        free(attempt->cause);
-        attempt->cause = cause;
-}
-
-/* A refusal of the key is for the operator: the job goes on with the next one, or its client learns that no key is
- * good. */
-static void judge_key(AttemptRun *run, const GenerationResult *result) {
-        const Failure *failure = &run->job->failure;
-        KeyFault fault = KEY_FAULT_NONE;
-
-        if (result->outcome == GENERATION_REFUSED && !result->local)
-                fault = key_refusal_fault(result->http_status, failure->type, failure->code);
-        if (fault == KEY_FAULT_NONE)
-                return;
-        note_key(run);
-        if (key_refusal_take(run->manager, run->slot->provider, run->key, fault))
-                run->verdict = RETRY_NEXT_KEY;
-        else
-                (void) key_refusal_failure(run->slot->provider, fault, &run->job->failure);
-}
-
-/* Goes on with the next model of the chain, if one fits; the cause tells of those that do not. */
-static int fall_back(AttemptRun *run) {
-        const WorkerSettings *settings = &service_settings(run->manager->service)->worker;
-        const ModelConf *model = settings_find_model(service_settings(run->manager->service), run->job->model);
-        _cleanup_(buffer_done) Buffer notes = {};
-        Attempt *attempt = current_attempt(run);
-        _cleanup_free_ char *passed_over = NULL;
-        const char *next = NULL;
-        char *cause;
-        int r;
-
-        if (!fallback_has(model) || time_left(run->job, settings->job_timeout) == 0)
-                return 0;
-        r = fallback_next(run->manager, model, run->job, fallback_position(model, run->job), &next, &notes);
-        if (r < 0)
-                return r;
-        passed_over = notes.size > 0 ? buffer_take_text(&notes) : NULL;
-        cause = passed_over ? text_format("%s%s", attempt->cause ?: "", passed_over) : NULL;
-        if (cause) {
-                free(attempt->cause);
-                attempt->cause = cause;
-        }
-        if (!next)
-                return 0;
-        attempt->next_model = strdup(next);
-        if (!attempt->next_model)
-                return -ENOMEM;
-        run->verdict = RETRY_NEXT_MODEL;
-        return 0;
-}
-
-/* The job goes back into the queue for its next attempt, or fails as its last one did. */
 static void end_failed(AttemptRun *run, const GenerationResult *result) {
         static const AttemptOutcome outcomes[] = {
                 [GENERATION_REFUSED] = ATTEMPT_REFUSED,
                 [GENERATION_UNSENT] = ATTEMPT_UNSENT,
                 [GENERATION_UNKNOWN] = ATTEMPT_UNKNOWN,
         };
-        const RetryEnd end = end_of(run, result);
-        bool may_fall_back;
-        usec_t delay;
 
         run->http_status = result->http_status;
-        run->verdict = judge_failure(run, &end, &delay);
-        may_fall_back = retry_may_fall_back(run->verdict, &end);
-        judge_key(run, result);
-        if (may_fall_back && run->verdict != RETRY_NEXT_KEY && fall_back(run) < 0)
-                (void) log_error("job %s: no fallback can be looked for", run->id);
-        if (run->verdict == RETRY_NEXT_KEY || run->verdict == RETRY_NEXT_MODEL) {
-                failure_done(&run->job->failure);
-                run->job->not_before = time_now_realtime();
-        } else if (run->verdict == RETRY_LATER) {
-                failure_done(&run->job->failure);
-                current_attempt(run)->retry_delay = delay;
-                run->job->not_before = time_now_realtime() + delay;
-        } else if (run->verdict == RETRY_NOT_IN_TIME)
-                (void) attempt_failure_deadline(&run->job->failure);
+        attempt_judge(run, result);
         end_attempt(run, outcomes[result->outcome], run->verdict <= RETRY_NEXT_MODEL ? JOB_QUEUED : JOB_FAILED);
 }
 
@@ -428,7 +298,7 @@ static void on_partial(PartialImage *image, void *userdata) {
 
 static void on_generated(GenerationResult *result, void *userdata) {
         AttemptRun *run = userdata;
-        Attempt *attempt = current_attempt(run);
+        Attempt *attempt = attempt_run_current(run);
 
         run->generation = NULL;
         if (run->freeing)
@@ -448,7 +318,7 @@ static void on_generated(GenerationResult *result, void *userdata) {
 
 /* What keeps a claimed job from being sent is ours: nothing was charged. */
 static void fail_unsent(AttemptRun *run, int error) {
-        current_attempt(run)->cause = text_format("not sent: %s", strerror(-error));
+        attempt_run_current(run)->cause = text_format("not sent: %s", strerror(-error));
         (void) failure_set(&run->job->failure, 500, "server_error", "internal_error", NULL,
                            "The request could not be sent to the provider.");
         end_attempt(run, ATTEMPT_UNSENT, JOB_FAILED);
@@ -500,7 +370,7 @@ static int apply_start(Write *write, Store *store) {
         r = store_start_fallback(store, run->id, provider_name(run->slot->provider), run->model, run->note, run->lease,
                                  time_now_realtime(), &run->job);
         if (r == 0)
-                run->number = current_attempt(run)->number;
+                run->number = attempt_run_current(run)->number;
         return r;
 }
 

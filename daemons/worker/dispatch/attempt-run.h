@@ -71,6 +71,11 @@ int attempt_run_new(AttemptRun **ret, Manager *manager, ProviderSlot *slot, cons
                     const AttemptRunHooks *hooks, void *userdata);
 AttemptRun *attempt_run_free(AttemptRun *run);
 
+/* That of the run, once its job is claimed. */
+static inline Attempt *attempt_run_current(AttemptRun *run) {
+        return &run->job->attempts[run->job->n_attempts - 1];
+}
+
 /* Another model than the job's own is asked, as in its `fallback`; and why. Before the start. */
 int attempt_run_set_model(AttemptRun *run, const char *model, const char *note);
 

@@ -16,6 +16,6 @@ enum {
         DISPATCH_ROUTE_WAITS = 1,     /* *wake is lowered to when to look again (monotonic) */
 };
 
-/* For the waiting job of that id, whose model has fallbacks. Where no key of the whole chain is good, the slot is one of
- * them. */
+/* For the waiting job of that id, whose model has fallbacks. Where no key of the whole chain is good, the slot is one
+ * of them. */
 int dispatch_route_find(Manager *manager, const ModelConf *model, const char *id, DispatchRoute *ret, usec_t *wake);

@@ -29,7 +29,8 @@ static void tell(Manager *manager, const Provider *provider, unsigned number, Ke
         if (!key || !summary)
                 return;
         (void) log_record(LOG_ERR, 0, LOG_FIELDS({ "ATELIER_PROVIDER", name }), "%s", summary);
-        alert_report(manager->alerts, key, fault == KEY_FAULT_REFUSED ? "ProviderKeyRefused" : "ProviderQuotaExhausted",
+        alert_report(manager->alerts, key,
+                     fault == KEY_FAULT_REFUSED ? "ProviderKeyRefused" : "ProviderQuotaExhausted",
                      last ? "critical" : "warning", summary);
 }
 

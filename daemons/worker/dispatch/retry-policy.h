@@ -48,8 +48,8 @@ typedef enum RetryVerdict {
 /* *ret_delay is set for RETRY_LATER alone. */
 RetryVerdict retry_policy(const RetryEnd *end, const RetryLimits *limits, usec_t *ret_delay);
 
-/* May another model make what ended so, by that verdict? What was rejected, is wrong in itself or may have been charged
- * never. */
+/* May another model make what ended so, by that verdict? What was rejected, is wrong in itself or may have been
+ * charged never. */
 bool retry_may_fall_back(RetryVerdict verdict, const RetryEnd *end);
 
 /* In words, for the log: "the provider's quota is exhausted". */

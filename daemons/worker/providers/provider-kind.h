@@ -25,8 +25,8 @@ struct Provider {
         char *name, *base_url;  /* base_url without a final slash */
         ProviderKeys keys;
         unsigned key_number;    /* of the one to send; 0: none */
-        const char *key;        /* the same, in locked pages that core dumps leave out; NULL: none. An attempt under way
-                                 * has its own, which may be another: Generation.key */
+        const char *key;        /* the same, in locked pages that core dumps leave out; NULL: none. An attempt under
+                                 * way has its own, which may be another: Generation.key */
         usec_t connect_timeout, sandbox_delay;
 
         ProviderChecked checked;  /* of the check under way; NULL: none is */

@@ -97,7 +97,8 @@ bool provider_is_paid(const Provider *provider) {
 }
 
 bool provider_has_key(const Provider *provider) {
-        return provider_keys_present(&provider->keys) || !provider->kind->base_url || !text_equal(provider->base_url, provider->kind->base_url);
+        return provider_keys_present(&provider->keys) || !provider->kind->base_url ||
+               !text_equal(provider->base_url, provider->kind->base_url);
 }
 
 /* The one to send from now on. Where none is good the first goes on, for checks alone. */
