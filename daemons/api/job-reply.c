@@ -214,6 +214,10 @@ static int append_attempt(JsonValue *attempts, const JsonValue *attempt) {
                 r = add_text_or_null(object, "provider_request_id", attempt);
         if (r >= 0)
                 r = add_text_or_null(object, "cause", attempt);
+        if (r >= 0)
+                r = json_add_string(object, "model", json_get_string(attempt, "model"));
+        if (r >= 0)
+                r = json_add_string(object, "note", json_get_string(attempt, "note"));
         return r < 0 ? r : json_append(attempts, TAKE_PTR(object));
 }
 

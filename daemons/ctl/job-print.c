@@ -108,6 +108,10 @@ static void print_attempt(const JsonValue *attempt) {
                         json_get_string(attempt, "outcome") ?: "?", json_get_string(attempt, "provider") ?: "?",
                         time_format_stamp((usec_t) MAX(started, 0), stamp), request ? ", request " : "",
                         request ?: "", cause ? ": " : "", cause ?: "");
+        if (json_get_string(attempt, "model"))
+                print_formatted("  by model", "%s%s%s", json_get_string(attempt, "model"),
+                                json_get_string(attempt, "note") ? ", as " : "",
+                                json_get_string(attempt, "note") ?: "");
         if (delay >= 0)
                 print_formatted("  again", "after %.1f s", (double) delay / (double) USEC_PER_SEC);
 }

@@ -128,17 +128,34 @@ static int add_storage(Health *health, JsonValue *array) {
                          r == 0 ? NULL : message ?: "the storage of images does not answer");
 }
 
+/* A key that is set aside is told of, whatever the others do; without a good one nothing can be made. */
+static int add_provider(JsonValue *array, const Provider *provider, const ProviderHealth *known) {
+        _cleanup_(buffer_done) Buffer keys = {};
+        _cleanup_free_ char *text = NULL;
+        bool ok = known->ok && !provider_keys_all_aside(provider);
+        int r = 0;
+
+        if (known->message)
+                r = buffer_append_text(&keys, known->message);
+        if (r >= 0)
+                r = provider_describe_keys(provider, &keys);
+        if (r < 0)
+                return r;
+        if (keys.size > 0 && !(text = buffer_take_text(&keys)))
+                return -ENOMEM;
+        return add_check(array, known->name, ok, known->latency, text);
+}
+
 static int add_providers(Health *health, JsonValue *array) {
         ProviderSlot *slot;
         int r;
 
         for (size_t i = 0; (slot = provider_table_at(health->manager->providers, i)); i++) {
-                const char *name = provider_name(slot->provider);
-                const ProviderHealth *known = map_get(health->providers, name);
+                const ProviderHealth *known = map_get(health->providers, provider_name(slot->provider));
 
                 if (!known)
                         continue;
-                r = add_check(array, name, known->ok, known->latency, known->message);
+                r = add_provider(array, slot->provider, known);
                 if (r < 0)
                         return r;
         }

@@ -214,6 +214,21 @@ static int add_gates(JsonValue *array, Manager *manager) {
         return r;
 }
 
+/* "ready", "ready, key 1 of 2 refused", "no good key, key 1 of 1 out of quota". NULL when memory is short. */
+static char *describe_provider(const Provider *provider) {
+        _cleanup_(buffer_done) Buffer keys = {};
+        _cleanup_free_ char *text = NULL;
+
+        if (!provider_has_key(provider))
+                return strdup("no key");
+        if (provider_describe_keys(provider, &keys) < 0)
+                return NULL;
+        if (keys.size == 0)
+                return strdup("ready");
+        text = buffer_take_text(&keys);
+        return text ? text_format("%s, %s", provider_keys_all_aside(provider) ? "no good key" : "ready", text) : NULL;
+}
+
 static int worker_facts(JsonValue *array, void *userdata) {
         Manager *manager = userdata;
         ProviderSlot *slot;
@@ -230,10 +245,9 @@ static int worker_facts(JsonValue *array, void *userdata) {
                 r = add_fact(array, "held", number);
         for (size_t i = 0; r >= 0 && (slot = provider_table_at(manager->providers, i)); i++) {
                 _cleanup_free_ char *name = text_format("provider.%s", provider_name(slot->provider));
+                _cleanup_free_ char *value = describe_provider(slot->provider);
 
-                if (!name)
-                        return -ENOMEM;
-                r = add_fact(array, name, provider_has_key(slot->provider) ? "ready" : "no key");
+                r = name && value ? add_fact(array, name, value) : -ENOMEM;
         }
         return r < 0 ? r : add_gates(array, manager);
 }

@@ -45,6 +45,15 @@ static bool contains(char *const *strings, const char *text) {
 static int check_provider(const ProviderConf *provider, const Item *item) {
         if (provider->kind == PROVIDER_OPENAI && !provider->base_url)
                 return complain(item, "base_url", "missing; expected a URL, as the kind is openai");
+        /* Not quoted: whoever wrote the key itself there shall not find it in a journal. */
+        for (char **key = provider->keys; key && *key; key++) {
+                if (!secret_reference_valid(*key))
+                        return complain(item, "keys", "a value (not shown) is not taken; expected credential:NAME, "
+                                                      "file:/PATH or env:NAME");
+                for (char **other = provider->keys; other != key; other++)
+                        if (text_equal(*other, *key))
+                                return complain_of(item, "keys", *key, "each key once");
+        }
         return 0;
 }
 
@@ -106,6 +115,25 @@ static int check_no_translations(const ModelConf *model, const Item *item) {
         return 0;
 }
 
+/* The list is the whole chain, so that only a name that comes twice could lead back. */
+static int check_fallback(const Settings *settings, const ModelConf *model, const Item *item) {
+        for (char **name = model->fallback; name && *name; name++) {
+                const ModelConf *other = settings_find_model(settings, *name);
+
+                if (model->alias_of)
+                        return complain(item, "fallback",
+                                        "not of use; expected none, as the model of an alias has its own");
+                if (!other)
+                        return complain_of(item, "fallback", *name, "the name of another model");
+                if (settings_model_asked(settings, other) == model)
+                        return complain_of(item, "fallback", *name, "another model, as this leads back to itself");
+                for (char **before = model->fallback; before != name; before++)
+                        if (text_equal(*before, *name))
+                                return complain_of(item, "fallback", *name, "each model once");
+        }
+        return 0;
+}
+
 static int check_model(const Settings *settings, const ModelConf *model, const Item *item) {
         size_t errors_before = item->errors->size;
         int r;
@@ -117,6 +145,8 @@ static int check_model(const Settings *settings, const ModelConf *model, const I
                 r = complain(item, "default_quality", "not taken by the model; expected one of its qualities");
         if (r >= 0)
                 r = check_shutdown(settings, model, item);
+        if (r >= 0)
+                r = check_fallback(settings, model, item);
         if (r < 0 || item->errors->size > errors_before)
                 return r;
         return model->alias_of ? alias_check(settings, model, item->place, item->errors)

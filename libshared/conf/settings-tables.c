@@ -35,6 +35,9 @@ static const ConfSetting provider_settings[] = {
         { "key", CONF_SECRET, FIELD(ProviderConf, key),
           .help = "Where the worker finds the API key; none is sent while unset, and the variable NAME_API_KEY "
                   "wins." },
+        { "keys", CONF_STRINGS, FIELD(ProviderConf, keys), RANGE(0, PROVIDER_KEYS_MAX),
+          .help = "Several keys in place of the one, each as there: the next is used when one is refused or its quota "
+                  "is used up. NAME_API_KEY wins over all of them." },
         { "connect_timeout", CONF_DURATION, FIELD(ProviderConf, connect_timeout),
           RANGE(USEC_PER_MSEC, 5 * USEC_PER_MINUTE), .fallback = "5s",
           .help = "How long connecting may take; an attempt that ends here was not sent and costs nothing." },
@@ -117,6 +120,9 @@ static const ConfSetting model_settings[] = {
                   "for none. An alias goes with its model at the latest." },
         { "replaced_by", CONF_STRING, FIELD(ModelConf, replaced_by), RANGE(0, 128),
           .help = "Model that the refusal then names to be used instead." },
+        { "fallback", CONF_STRINGS, FIELD(ModelConf, fallback), RANGE(0, MODEL_FALLBACKS_MAX),
+          .help = "Models that make its jobs, in this order, while its provider is out, refuses all keys, or when its "
+                  "attempts are used up. What they may cost is reserved from the start." },
         {},
 };
 

@@ -93,6 +93,23 @@ static int take_secret_of_environment(const char *group, const char *suffix, cha
         return 0;
 }
 
+/* It is the only one then. */
+static int take_key_of_environment(ProviderConf *provider, char *const *environment) {
+        _cleanup_free_ char *before = provider->key;
+        int r;
+
+        provider->key = NULL;
+        r = take_secret_of_environment(provider->name, KEY_SUFFIX, environment, &provider->key);
+        if (provider->key) {
+                for (char **key = provider->keys; key && *key; key++) {
+                        free(*key);
+                        *key = NULL;
+                }
+        } else
+                provider->key = TAKE_PTR(before);
+        return r;
+}
+
 static int complete_providers(Settings *settings, char *const *environment) {
         int r = 0;
 
@@ -101,7 +118,7 @@ static int complete_providers(Settings *settings, char *const *environment) {
 
                 provider->enabled = provider->environments & 1u << settings->common.environment;
                 if (provider->kind != PROVIDER_SANDBOX)
-                        r = take_secret_of_environment(provider->name, KEY_SUFFIX, environment, &provider->key);
+                        r = take_key_of_environment(provider, environment);
         }
         return r;
 }

@@ -23,6 +23,9 @@ typedef enum ReceiverKind {
         RECEIVER_JOURNALD,
 } ReceiverKind;
 
+#define PROVIDER_KEYS_MAX 8         /* of one provider */
+#define MODEL_FALLBACKS_MAX 4       /* of one model */
+
 #define RECEIVER_NAME_JOURNALD "journald"   /* that of the one which is always there */
 
 typedef enum AnswerForm {
@@ -55,6 +58,7 @@ typedef struct ProviderConf {
         bool enabled;                 /* by `environments`; no setting of its own */
         char *base_url;               /* without final slash */
         char *key;                    /* reference */
+        char **keys;                  /* references in order of preference, in place of `key`; may be NULL or empty */
         usec_t connect_timeout, timeout;
         bool retry_unknown;           /* an attempt with unknown outcome may be made again */
         int64_t concurrency;          /* generations at a time */
@@ -86,6 +90,7 @@ typedef struct ModelConf {
                                        * its images_max and prompt_max at most */
         char **translated_sizes, **translated_qualities;  /* of an alias: "FROM TO"; see model-terms.h */
         char *shutdown_date;          /* "2026-12-01", in UTC; NULL: none is known. Of an alias its model's, if earlier */
+        char **fallback;              /* models that may make its jobs in its place, in their order; may be NULL */
         char *replaced_by;            /* what to ask for instead from then on, or NULL */
         usec_t shutdown;              /* by shutdown_date; USEC_INFINITY: never. No setting of its own */
 } ModelConf;

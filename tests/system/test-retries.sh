@@ -79,10 +79,55 @@ test_last_answer_is_the_clients() {
     use_fake "$FAST"
     generate 'a tree [fake:status=429]'
     assert_error 429 rate_limit_exceeded
-    generate 'a tree [fake:status=insufficient_quota]'
-    assert_error 429 insufficient_quota
     generate 'a tree [fake:status=moderation_blocked]'
     assert_error 400 moderation_blocked
+    assert_eq 0 "$(charged)"
+}
+
+test_refused_key_is_told_to_the_operator_and_the_next_one_pays() {
+    start_fake
+    use_fake "$FAST" 'keys = [ "credential:openai-api-key-2", "credential:openai-api-key" ];'
+    install -m 0600 <(echo sk-wrong) /etc/credstore/openai-api-key-2
+    generate 'a tree'
+    assert_eq 200 "$STATUS" "$(cat "$SCRATCH/body")"
+    assert_match 'provider.openai: ready, key 1 of 2 refused' "$(atelierctl status worker)"
+    request "$ATELIER/v1/jobs"
+    JOB=$(answer 'body.data[0].id')
+    assert_match 'key 1 of 2: HTTP 401' "$(atelierctl jobs show "$JOB")"
+    wait_until 10 grep -q ProviderKeyRefused <(atelierctl alerts list)
+
+    # The quota of the other one is used up: nobody is told that his own key is wrong, or his own budget spent.
+    generate 'a tree [fake:status=insufficient_quota]'
+    assert_error 503 provider_key_refused
+    assert_match 'provider.openai: no good key, key 1 of 2 refused, key 2 of 2 out of quota' "$(atelierctl status worker)"
+    request "$ATELIER/health"
+    assert_match 'key 1 of 2 refused, key 2 of 2 out of quota' "$(cat "$SCRATCH/body")"
+    assert_eq 1 "$(charged)"
+
+    # A reload tries them all again.
+    install -m 0600 <(echo sk-test) /etc/credstore/openai-api-key-2
+    systemctl restart atelier-worker
+    generate 'another tree'
+    assert_eq 200 "$STATUS" "$(cat "$SCRATCH/body")"
+}
+
+test_fallback_makes_what_the_model_does_not() {
+    start_fake
+    use_fake "$FAST attempts_max = 2; breaker_failures = 2;"
+    sed -i 's/^ *providers = (/models = ( { name = "gpt-image-2"; fallback = [ "sandbox" ]; } );\n&/' \
+        /etc/atelier/atelier.conf.d/50-test.conf
+    generate 'a tree [fake:status=500]'
+    assert_eq 200 "$STATUS" "$(cat "$SCRATCH/body")"
+    request "$ATELIER/v1/jobs"
+    assert_eq 'gpt-image-2 sandbox' "$(answer '[body.data[0].model, body.data[0].attempts[2].model].join(" ")')"
+    assert_eq 0 "$(answer 'body.data[0].cost.charged_micros')"
+
+    # Its circuit is open now: the next job does not wait for it.
+    generate 'a second tree'
+    assert_eq 200 "$STATUS" "$(cat "$SCRATCH/body")"
+    request "$ATELIER/v1/jobs"
+    JOB=$(answer 'body.data[0].id')
+    assert_match 'by model +sandbox, as gpt-image-2: the circuit is open' "$(atelierctl jobs show "$JOB")"
     assert_eq 0 "$(charged)"
 }
 

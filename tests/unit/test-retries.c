@@ -169,7 +169,7 @@ static void check_final(RetryFixture *fixture, const Answer *answer, const char 
 static void test_exhausted_quota_is_final(void **state) {
         check_final(*state, &(Answer) { 429, "Retry-After: 1\r\nX-Should-Retry: true\r\n",
                                         ERROR("insufficient_quota", "credit_balance_exhausted") },
-                    "credit_balance_exhausted");
+                    "provider_quota_exhausted");
 }
 
 static void test_moderation_is_final(void **state) {

@@ -49,6 +49,19 @@ static void assert_refused(ConfFolder *folder, const char *text, const char *exp
         assert_string_equal(folder->errors, expected);
 }
 
+static void assert_out_of_range(ConfFolder *folder, const char *text) {
+        _cleanup_(buffer_done) Buffer errors = {};
+        ConfSources sources = folder_sources(folder);
+        _cleanup_free_ char *said = NULL;
+        Settings *settings = NULL;
+
+        folder_write(folder, "atelier.conf", text);
+        assert_int_equal(settings_load(&settings, &sources, &errors), -EBADMSG);
+        said = buffer_take_text(&errors);
+        assert_non_null(strstr(said, "expected"));
+        assert_non_null(strstr(said, " to "));
+}
+
 static void test_defaults(void **state) {
         _cleanup_(settings_freep) Settings *settings = load(*state);
 
@@ -252,6 +265,65 @@ static void test_key_in_the_environment(void **state) {
         assert_string_equal(settings_find_provider(settings, "openai")->key, "env:OPENAI_API_KEY");
         assert_string_equal(settings_find_provider(settings, "my-own")->key, "env:MY_OWN_API_KEY");
         assert_string_equal(settings_find_provider(settings, "empty")->key, "credential:b");
+}
+
+static void test_several_keys(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL, *overridden = NULL;
+
+        settings = load_text(*state, "providers = ( { name = \"openai\"; base_url = \"http://a\"; key = \"credential:a\"; "
+                                     "keys = [ \"credential:b\", \"file:/c\" ]; } );");
+        assert_string_equal(settings_find_provider(settings, "openai")->keys[1], "file:/c");
+        folder_set(*state, "OPENAI_API_KEY=sk-1");
+        overridden = load_text(*state, "providers = ( { name = \"openai\"; base_url = \"http://a\"; "
+                                       "keys = [ \"credential:b\" ]; } );");
+        assert_string_equal(settings_find_provider(overridden, "openai")->key, "env:OPENAI_API_KEY");
+        assert_null(settings_find_provider(overridden, "openai")->keys[0]);
+}
+
+/* Whoever writes a key itself there does not find it in the message. */
+static void test_bad_keys(void **state) {
+        assert_refused(*state, "providers = ( { name = \"a\"; base_url = \"http://a\"; keys = [ \"sk-secret\" ]; } );",
+                       "atelier.conf:1: providers.a.keys: a value (not shown) is not taken; expected credential:NAME, "
+                       "file:/PATH or env:NAME\n");
+        assert_refused(*state, "providers = ( { name = \"a\"; base_url = \"http://a\"; "
+                               "keys = [ \"env:A\", \"env:A\" ]; } );",
+                       "atelier.conf:1: providers.a.keys: \"env:A\" is wrong; expected each key once\n");
+}
+
+#define KEYS_8 "\"env:A\", \"env:B\", \"env:C\", \"env:D\", \"env:E\", \"env:F\", \"env:G\", \"env:H\""
+#define PROVIDER_WITH(keys) "providers = ( { name = \"a\"; base_url = \"http://a\"; keys = [ " keys " ]; } );"
+
+static void test_number_of_keys(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_text(*state, PROVIDER_WITH(KEYS_8));
+
+        assert_string_equal(settings_find_provider(settings, "a")->keys[PROVIDER_KEYS_MAX - 1], "env:H");
+        assert_out_of_range(*state, PROVIDER_WITH(KEYS_8 ", \"env:I\""));
+}
+
+#define CHAIN(of_a, of_alias) \
+        "providers = ( { name = \"p\"; kind = \"sandbox\"; } );\n" \
+        "models = ( { name = \"a\"; provider = \"p\"; sizes = [ \"auto\" ]; " of_a " },\n" \
+        "{ name = \"b\"; provider = \"p\"; sizes = [ \"auto\" ]; fallback = [ \"a\" ]; },\n" \
+        "{ name = \"c\"; alias_of = \"a\"; sizes = [ \"auto\" ]; " of_alias " } );"
+
+/* Two models may stand in for each other: a chain ends with its list. */
+static void test_fallbacks(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_text(*state, CHAIN("fallback = [ \"b\" ];", ""));
+
+        assert_string_equal(settings_find_model(settings, "a")->fallback[0], "b");
+        assert_refused(*state, CHAIN("fallback = [ \"x\" ];", ""),
+                       "atelier.conf:2: models.a.fallback: \"x\" is wrong; expected the name of another model\n");
+        assert_refused(*state, CHAIN("fallback = [ \"a\" ];", ""),
+                       "atelier.conf:2: models.a.fallback: \"a\" is wrong; expected another model, as this leads back to "
+                       "itself\n");
+        assert_refused(*state, CHAIN("fallback = [ \"c\" ];", ""),
+                       "atelier.conf:2: models.a.fallback: \"c\" is wrong; expected another model, as this leads back to "
+                       "itself\n");
+        assert_refused(*state, CHAIN("fallback = [ \"b\", \"b\" ];", ""),
+                       "atelier.conf:2: models.a.fallback: \"b\" is wrong; expected each model once\n");
+        assert_refused(*state, CHAIN("", "fallback = [ \"b\" ];"),
+                       "atelier.conf:4: models.c.fallback: not of use; expected none, as the model of an alias has its own\n");
+        assert_out_of_range(*state, CHAIN("fallback = [ \"b\", \"c\", \"d\", \"e\", \"f\" ];", ""));
 }
 
 static void test_model_of_an_unknown_provider(void **state) {
@@ -490,6 +562,10 @@ int main(void) {
                 TEST(test_shipped_examples_are_taken),
                 TEST(test_sandbox_in_production_where_it_is_named),
                 TEST(test_key_in_the_environment),
+                TEST(test_several_keys),
+                TEST(test_bad_keys),
+                TEST(test_number_of_keys),
+                TEST(test_fallbacks),
                 TEST(test_model_of_an_unknown_provider),
                 TEST(test_provider_without_its_url),
                 TEST(test_sizes_of_a_model),

@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 #include "base/log.h"
 #include "base/text.h"
+#include "dispatch/attempt-judge.h"
+#include "dispatch/fallback.h"
 #include "money/job-price.h"
 #include "money/spending.h"
 #include "queue/picture-cache.h"
@@ -56,13 +57,25 @@ AttemptRun *attempt_run_free(AttemptRun *run) {
         (void) provider_table_unref(run->providers);
         (void) gate_unref(run->gate);
         (void) json_free(run->request);
+        free(run->model);
+        free(run->note);
         (void) job_free(run->job);
         free(run);
         return NULL;
 }
 
-static Attempt *current_attempt(AttemptRun *run) {
-        return &run->job->attempts[run->job->n_attempts - 1];
+int attempt_run_set_model(AttemptRun *run, const char *model, const char *note) {
+        run->model = model ? strdup(model) : NULL;
+        run->note = note ? strdup(note) : NULL;
+        return (model && !run->model) || (note && !run->note) ? -ENOMEM : 0;
+}
+
+/* The model that is asked; NULL: it is not configured any more. */
+static const ModelConf *asked_model(const AttemptRun *run) {
+        const Settings *settings = service_settings(run->manager->service);
+        const ModelConf *model = settings_find_model(settings, run->model ?: run->job->model);
+
+        return model ? settings_model_asked(settings, model) : NULL;
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -84,7 +97,7 @@ static int settle_end(Write *write, Store *store) {
 /* What a provider says may quote the prompt, which does not belong in the journal: of an answer only its status is
  * told here, and the code that the client gets. The job has the rest. */
 static char *end_reason(AttemptRun *run) {
-        const Attempt *attempt = current_attempt(run);
+        const Attempt *attempt = attempt_run_current(run);
         const Failure *failure = &run->job->failure;
 
         if (attempt->outcome == ATTEMPT_REFUSED && failure->status > 0)
@@ -95,17 +108,21 @@ static char *end_reason(AttemptRun *run) {
 }
 
 static char *end_consequence(AttemptRun *run) {
-        usec_t delay = current_attempt(run)->retry_delay;
+        usec_t delay = attempt_run_current(run)->retry_delay;
 
         if (delay > 0)
                 return text_format("; it is made again in %.3f s", (double) delay / (double) USEC_PER_SEC);
+        if (run->verdict == RETRY_NEXT_MODEL)
+                return text_format("; %s is asked in its place", attempt_run_current(run)->next_model);
+        if (run->verdict == RETRY_NEXT_KEY)
+                return text_format("; it is made again at once, with the next key");
         if (run->verdict != RETRY_LATER)
                 return text_format("; it is not made again, since %s", retry_verdict_reason(run->verdict));
         return NULL;
 }
 
 static void log_end(AttemptRun *run) {
-        const Attempt *attempt = current_attempt(run);
+        const Attempt *attempt = attempt_run_current(run);
         const Job *job = run->job;
         _cleanup_free_ char *why = end_reason(run), *consequence = end_consequence(run);
         char cost[24] = "";
@@ -135,8 +152,8 @@ static void on_end_written(Write *write, int result) {
         }
 
         metrics_add(run->manager->metrics, METRIC_ATTEMPTS_TOTAL,
-                    METRIC_VALUES(current_attempt(run)->provider,
-                                  attempt_outcome_name(current_attempt(run)->outcome)), 1);
+                    METRIC_VALUES(attempt_run_current(run)->provider,
+                                  attempt_outcome_name(attempt_run_current(run)->outcome)), 1);
         log_end(run);
         spending_booked(run->manager->spending, &run->booked);
         run->hooks->ended(run, run->userdata);
@@ -152,7 +169,7 @@ void attempt_run_save(AttemptRun *run) {
 }
 
 static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus status) {
-        Attempt *attempt = current_attempt(run);
+        Attempt *attempt = attempt_run_current(run);
 
         attempt->outcome = outcome;
         attempt->ended_at = time_now_realtime();
@@ -170,8 +187,8 @@ static void end_attempt(AttemptRun *run, AttemptOutcome outcome, JobStatus statu
 
 /* The provider has made the images and we can't store them: said as what it is, and not repeated by itself. */
 static void fail_storing(AttemptRun *run, int error) {
-        free(current_attempt(run)->cause);
-        current_attempt(run)->cause = text_format("the image can't be stored: %s", strerror(-error));
+        free(attempt_run_current(run)->cause);
+        attempt_run_current(run)->cause = text_format("the image can't be stored: %s", strerror(-error));
         (void) failure_set(&run->job->failure, 503, "server_error", "storage_unavailable", NULL,
                            "The image was made but can't be stored here.");
         (void) log_record(LOG_ERR, error, LOG_FIELDS({ "ATELIER_JOB", run->id }), "job %s: its image can't be stored",
@@ -191,7 +208,7 @@ static int take_facts(AttemptRun *run) {
 
 /* What a model costs that came for nothing is asked as well: its price may have begun since. */
 static void price_images(AttemptRun *run) {
-        const ModelConf *model = settings_find_model(service_settings(run->manager->service), run->job->model);
+        const ModelConf *model = asked_model(run);
         GenerationRequest request;
         int r;
 
@@ -199,7 +216,7 @@ static void price_images(AttemptRun *run) {
                 request_to_generation(run->request, model, &request);
         r = job_price_settle(run->manager->prices, model, &request, run->job);
         if (r < 0) {
-                current_attempt(run)->cost = run->job->cost_before.reserved;
+                attempt_run_current(run)->cost = run->job->cost_before.reserved;
                 (void) log_record(LOG_WARNING, r, LOG_FIELDS({ "ATELIER_JOB", run->id }),
                                   "job %s is booked as reserved: its price can't be found", run->id);
         }
@@ -262,64 +279,16 @@ static void take_failure(AttemptRun *run, GenerationResult *result) {
         };
 }
 
-/* Pauses of retries alone are counted: what a restart interrupted says nothing about the provider. */
-static unsigned count_retries(const Job *job) {
-        unsigned retries = 0;
-
-        for (size_t i = 0; i < job->n_attempts; i++)
-                if (job->attempts[i].retry_delay > 0)
-                        retries++;
-        return retries;
-}
-
-static usec_t time_left(const Job *job, usec_t timeout) {
-        usec_t now = time_now_realtime();
-
-        return job->started_at + timeout > now ? job->started_at + timeout - now : 0;
-}
-
-static RetryVerdict judge_failure(AttemptRun *run, const GenerationResult *result, usec_t *ret_delay) {
-        const WorkerSettings *settings = &service_settings(run->manager->service)->worker;
-        const RetryEnd end = {
-                .outcome = result->outcome,
-                .http_status = result->http_status,
-                .type = run->job->failure.type,
-                .code = run->job->failure.code,
-                .retry_after = result->retry_after,
-                .hint = result->hint,
-                .local = result->local,
-        };
-        RetryLimits limits = {
-                .retries_made = count_retries(run->job),
-                .attempts_max = (unsigned) settings->attempts_max,
-                .retry_unknown = run->slot->retry_unknown,
-                .delay_min = settings->retry_min,
-                .delay_max = settings->retry_max,
-                .time_left = time_left(run->job, settings->job_timeout),
-        };
-
-        (void) !getrandom(&limits.chance, sizeof(limits.chance), GRND_NONBLOCK);
-        return retry_policy(&end, &limits, ret_delay);
-}
-
-/* The job goes back into the queue for its next attempt, or fails as its last one did. */
 static void end_failed(AttemptRun *run, const GenerationResult *result) {
         static const AttemptOutcome outcomes[] = {
                 [GENERATION_REFUSED] = ATTEMPT_REFUSED,
                 [GENERATION_UNSENT] = ATTEMPT_UNSENT,
                 [GENERATION_UNKNOWN] = ATTEMPT_UNKNOWN,
         };
-        usec_t delay;
 
         run->http_status = result->http_status;
-        run->verdict = judge_failure(run, result, &delay);
-        if (run->verdict == RETRY_LATER) {
-                failure_done(&run->job->failure);
-                current_attempt(run)->retry_delay = delay;
-                run->job->not_before = time_now_realtime() + delay;
-        } else if (run->verdict == RETRY_NOT_IN_TIME)
-                (void) attempt_failure_deadline(&run->job->failure);
-        end_attempt(run, outcomes[result->outcome], run->verdict == RETRY_LATER ? JOB_QUEUED : JOB_FAILED);
+        attempt_judge(run, result);
+        end_attempt(run, outcomes[result->outcome], run->verdict <= RETRY_NEXT_MODEL ? JOB_QUEUED : JOB_FAILED);
 }
 
 static void on_partial(PartialImage *image, void *userdata) {
@@ -331,7 +300,7 @@ static void on_partial(PartialImage *image, void *userdata) {
 
 static void on_generated(GenerationResult *result, void *userdata) {
         AttemptRun *run = userdata;
-        Attempt *attempt = current_attempt(run);
+        Attempt *attempt = attempt_run_current(run);
 
         run->generation = NULL;
         if (run->freeing)
@@ -351,21 +320,36 @@ static void on_generated(GenerationResult *result, void *userdata) {
 
 /* What keeps a claimed job from being sent is ours: nothing was charged. */
 static void fail_unsent(AttemptRun *run, int error) {
-        current_attempt(run)->cause = text_format("not sent: %s", strerror(-error));
+        attempt_run_current(run)->cause = text_format("not sent: %s", strerror(-error));
         (void) failure_set(&run->job->failure, 500, "server_error", "internal_error", NULL,
                            "The request could not be sent to the provider.");
         end_attempt(run, ATTEMPT_UNSENT, JOB_FAILED);
 }
 
+/* It fitted when the attempt was chosen; a reload may have come between. */
+static int translate_request(AttemptRun *run) {
+        _cleanup_(translation_done) Translation translation = {};
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = fallback_translate(service_settings(run->manager->service), run->request, run->model, &translation, &why);
+        if (r != 0)
+                return r < 0 ? r : -EINVAL;
+        (void) json_free(run->request);
+        run->request = TAKE_PTR(translation.owned);
+        return 0;
+}
+
 static int send_request(AttemptRun *run) {
-        const Settings *settings = service_settings(run->manager->service);
-        const ModelConf *model = settings_find_model(settings, run->job->model);
+        const ModelConf *model = asked_model(run);
         GenerationRequest request;
         int r;
 
         if (!model)
                 return -ENOENT;
         r = json_parse(run->job->request, strlen(run->job->request), &run->request, NULL);
+        if (r >= 0 && run->model)
+                r = translate_request(run);
         if (r < 0)
                 return r;
 
@@ -374,7 +358,9 @@ static int send_request(AttemptRun *run) {
         request.timeout = run->slot->timeout;
         request.partial = on_partial;
         run->deadline = time_now_monotonic() + run->slot->timeout;
-        return provider_generate(run->slot->provider, &request, on_generated, run, &run->generation);
+        r = provider_generate(run->slot->provider, &request, on_generated, run, &run->generation);
+        run->key = provider_key_number(run->slot->provider);
+        return r;
 }
 
 /* ------------------------------------------------------------------ the claim */
@@ -383,10 +369,10 @@ static int apply_start(Write *write, Store *store) {
         AttemptRun *run = CONTAINER_OF(write, AttemptRun, write);
         int r;
 
-        r = store_start_attempt(store, run->id, provider_name(run->slot->provider), run->lease, time_now_realtime(),
-                                &run->job);
+        r = store_start_fallback(store, run->id, provider_name(run->slot->provider), run->model, run->note, run->lease,
+                                 time_now_realtime(), &run->job);
         if (r == 0)
-                run->number = current_attempt(run)->number;
+                run->number = attempt_run_current(run)->number;
         return r;
 }
 

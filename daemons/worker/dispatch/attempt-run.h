@@ -53,6 +53,8 @@ struct AttemptRun {
         const char *lease;
         int64_t number;              /* of the attempt */
         RetryVerdict verdict;        /* on a failed one */
+        char *model, *note;          /* of the fallback that is asked, as the attempt has them; or NULL */
+        unsigned key;                /* number of the provider's, with which it was sent; 0: without one */
         int http_status;             /* of the provider's answer; 0: none */
         Job *job;                    /* from the claim on */
         Budget budget;               /* what its end is judged by */
@@ -68,6 +70,14 @@ struct AttemptRun {
 int attempt_run_new(AttemptRun **ret, Manager *manager, ProviderSlot *slot, const char *id, const char *lease,
                     const AttemptRunHooks *hooks, void *userdata);
 AttemptRun *attempt_run_free(AttemptRun *run);
+
+/* That of the run, once its job is claimed. */
+static inline Attempt *attempt_run_current(AttemptRun *run) {
+        return &run->job->attempts[run->job->n_attempts - 1];
+}
+
+/* Another model than the job's own is asked, as in its `fallback`; and why. Before the start. */
+int attempt_run_set_model(AttemptRun *run, const char *model, const char *note);
 
 void attempt_run_start(AttemptRun *run);
 void attempt_run_save(AttemptRun *run);

@@ -3,12 +3,21 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dispatch/dispatch-route.h"
+#include "dispatch/fallback.h"
+
+#define ROUTE_SKIPS_MAX 32      /* jobs of a lane that are looked at in vain in one turn */
+
 typedef struct Lane {
         char *model;
         ProviderSlot *slot;     /* NULL: model or provider is not configured */
         Gate *gate;
+        const ModelConf *chain; /* the model, where it has fallbacks; else NULL */
+        unsigned skips;
         WaitingJob head;        /* sequence 0: not looked up yet */
         WaitingJob due;         /* the last retry that was offered; sequence 0: none was */
+        WaitingJob skipped;     /* the last other one that must wait, likewise */
+        bool wrapped;           /* it stands before the one whose turn it would be */
         unsigned images;        /* of the head; 0: not looked up */
         bool over;
 } Lane;
@@ -23,6 +32,7 @@ struct DispatchTurn {
         size_t n_lanes;
         int64_t *offered;       /* sequences */
         size_t n_offered;
+        DispatchRoute route;    /* of the job that was offered last */
 };
 
 DispatchTurn *dispatch_turn_free(DispatchTurn *turn) {
@@ -30,6 +40,7 @@ DispatchTurn *dispatch_turn_free(DispatchTurn *turn) {
                 return NULL;
         for (size_t i = 0; i < turn->n_lanes; i++)
                 free(turn->lanes[i].model);
+        free(turn->route.note);
         free(turn->lanes);
         free(turn->offered);
         free(turn);
@@ -57,6 +68,7 @@ static int add_lane(DispatchTurn *turn, const char *after) {
         if (model) {
                 lane->slot = provider_table_find(turn->manager->providers, model->provider);
                 lane->gate = gates_find(turn->manager->gates, name);
+                lane->chain = fallback_has(model) ? model : NULL;
         }
         return 0;
 }
@@ -86,7 +98,7 @@ int dispatch_turn_new(DispatchTurn **ret, Manager *manager, FairShare *share, us
 static bool is_closed(DispatchTurn *turn, const Lane *lane) {
         usec_t wait;
 
-        if (!lane->slot)
+        if (!lane->slot || lane->chain)
                 return false;
         if (!provider_has_key(lane->slot->provider) || lane->slot->running >= lane->slot->concurrency)
                 return true;
@@ -104,13 +116,19 @@ static bool was_offered(const DispatchTurn *turn, int64_t sequence) {
         return false;
 }
 
-/* The first job of the party whose turn it is: after the last one, and after the last of all the first again. */
+/* The first job of the party whose turn it is: after the last one, and after the last of all the first again. Behind one
+ * that must wait come that party's further ones, and then the parties after it. */
 static int look_up_untried(DispatchTurn *turn, Lane *lane) {
         int r;
 
-        r = store_next_party(turn->store, lane->model, fair_share_last(turn->share, lane->model), &lane->head);
-        if (r == STORE_NOT_FOUND)
+        if (lane->skipped.sequence > 0)
+                r = store_next_untried(turn->store, lane->model, &lane->skipped, &lane->head);
+        else
+                r = store_next_party(turn->store, lane->model, fair_share_last(turn->share, lane->model), &lane->head);
+        if (r == STORE_NOT_FOUND && !lane->wrapped) {
+                lane->wrapped = lane->skipped.sequence > 0;
                 r = store_next_untried(turn->store, lane->model, NULL, &lane->head);
+        }
         return r == 0 && was_offered(turn, lane->head.sequence) ? STORE_NOT_FOUND : r;
 }
 
@@ -201,6 +219,30 @@ static int find_next(DispatchTurn *turn, Lane **ret) {
         return 0;
 }
 
+/* The head must wait, and lets those behind it go by. */
+static void skip_head(Lane *lane) {
+        if (lane->head.not_before > 0)
+                lane->due = lane->head;
+        else
+                lane->skipped = lane->head;
+        lane->head.sequence = 0;
+        lane->over = ++lane->skips == ROUTE_SKIPS_MAX;
+}
+
+/* Where the lane's head goes. DISPATCH_ROUTE_WAITS: nowhere yet. */
+static int find_route(DispatchTurn *turn, Lane *lane) {
+        int r;
+
+        free(turn->route.note);
+        turn->route = (DispatchRoute) { .slot = lane->slot, .gate = lane->gate, .images = lane->images };
+        if (!lane->chain || !lane->slot)
+                return 0;
+        r = dispatch_route_find(turn->manager, lane->chain, lane->head.id, &turn->route, &turn->wake);
+        if (r == DISPATCH_ROUTE_WAITS)
+                skip_head(lane);
+        return r;
+}
+
 static int offer(DispatchTurn *turn, Lane *lane, DispatchJob *ret) {
         int64_t *offered;
         int r;
@@ -215,7 +257,14 @@ static int offer(DispatchTurn *turn, Lane *lane, DispatchJob *ret) {
         turn->offered[turn->n_offered++] = lane->head.sequence;
         if (lane->head.not_before > 0)
                 lane->due = lane->head;
-        *ret = (DispatchJob) { lane->head, lane->slot, lane->gate, lane->images };
+        *ret = (DispatchJob) {
+                .waiting = lane->head,
+                .slot = turn->route.slot,
+                .gate = turn->route.gate,
+                .model = turn->route.model,
+                .note = turn->route.note,
+                .images = turn->route.images,
+        };
         lane->head.sequence = 0;
         return 0;
 }
@@ -230,10 +279,12 @@ int dispatch_turn_next(DispatchTurn *turn, DispatchJob *ret) {
                         return r;
                 if (!next)
                         return DISPATCH_TURN_OVER;
-                r = check_pace(turn, next);
+                r = next->chain ? 0 : check_pace(turn, next);
+                if (r == 0)
+                        r = find_route(turn, next);
                 if (r < 0)
                         return r;
-        } while (r == PACED_OUT);
+        } while (r > 0);
 
         return offer(turn, next, ret);
 }

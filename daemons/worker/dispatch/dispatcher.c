@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "dispatch/attempt-run.h"
 #include "dispatch/dispatch-turn.h"
+#include "dispatch/key-refusal.h"
 #include "dispatch/retry-policy.h"
 #include "money/spending.h"
 #include "priority.h"
@@ -279,8 +280,9 @@ static int fail_unavailable(Failure *failure) {
                            "The model or its provider is not configured any more.");
 }
 
-/* Ends a waiting job for the reason that `fail` gives. */
-static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting, int (*fail)(Failure *failure)) {
+/* Ends a waiting job for the reason that `fail` gives; without one, since its provider has no good key. */
+static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting, int (*fail)(Failure *failure),
+                      const ProviderSlot *slot) {
         _cleanup_(job_freep) Job *job = NULL;
         Rejection *rejection;
         int r;
@@ -290,7 +292,7 @@ static int reject_job(Dispatcher *dispatcher, const WaitingJob *waiting, int (*f
                 return r;
         job->status = JOB_FAILED;
         job->ended_at = time_now_realtime();
-        r = fail(&job->failure);
+        r = fail ? fail(&job->failure) : key_refusal_failure(slot->provider, KEY_FAULT_NONE, &job->failure);
         if (r < 0)
                 return r;
         rejection = calloc(1, sizeof(*rejection));
@@ -314,6 +316,11 @@ static int start_job(Dispatcher *dispatcher, const DispatchJob *job) {
                             dispatcher);
         if (r < 0)
                 return r;
+        r = attempt_run_set_model(run, job->model, job->note);
+        if (r < 0) {
+                (void) attempt_run_free(run);
+                return r;
+        }
         run->gate = gate_ref(job->gate);
         run->probe = run->gate && gate_begin(run->gate, job->images, time_now_monotonic());
         run->next = dispatcher->runs;
@@ -344,7 +351,7 @@ static int reject_late(Dispatcher *dispatcher, Store *store, usec_t *ret_wake) {
                 if (job.sequence == last)
                         return -EIO;
                 last = job.sequence;
-                r = reject_job(dispatcher, &job, attempt_failure_deadline);
+                r = reject_job(dispatcher, &job, attempt_failure_deadline, NULL);
                 if (r < 0)
                         return r;
         }
@@ -368,6 +375,14 @@ static int look_for_retries(Store *store, usec_t *ret_now, usec_t *ret_wake) {
         return 0;
 }
 
+static int take_job(Dispatcher *dispatcher, const DispatchJob *job) {
+        if (!job->slot)
+                return reject_job(dispatcher, &job->waiting, fail_unavailable, NULL);
+        if (provider_keys_all_aside(job->slot->provider))
+                return reject_job(dispatcher, &job->waiting, NULL, job->slot);
+        return start_job(dispatcher, job);
+}
+
 /* Starts what may start. *ret_wake is lowered to when there may be more. */
 static int start_jobs(Dispatcher *dispatcher, usec_t now, usec_t *ret_wake) {
         _cleanup_(dispatch_turn_freep) DispatchTurn *turn = NULL;
@@ -385,7 +400,7 @@ static int start_jobs(Dispatcher *dispatcher, usec_t now, usec_t *ret_wake) {
                 r = dispatch_turn_next(turn, &job);
                 if (r != 0)
                         break;
-                r = job.slot ? start_job(dispatcher, &job) : reject_job(dispatcher, &job.waiting, fail_unavailable);
+                r = take_job(dispatcher, &job);
                 if (r < 0) {
                         (void) log_error_errno(r, "job %s can't be started", job.waiting.id);
                         back_off(dispatcher);

@@ -76,9 +76,28 @@ RetryVerdict retry_policy(const RetryEnd *end, const RetryLimits *limits, usec_t
         return RETRY_LATER;
 }
 
+bool retry_may_fall_back(RetryVerdict verdict, const RetryEnd *end) {
+        switch (verdict) {
+        case RETRY_NOT_QUOTA:
+                return end->outcome == GENERATION_REFUSED;
+        case RETRY_NOT_SO_LATE:
+        case RETRY_NOT_MORE:
+        case RETRY_NOT_IN_TIME:
+                return true;
+        case RETRY_NOT_HINTED:
+                return may_go_better(end);
+        case RETRY_NOT_REPEATABLE:     /* of the key, which is ours, and of a model that is not there any more */
+                return !end->local && (end->http_status == 401 || end->http_status == 402 || end->http_status == 404);
+        default:
+                return false;
+        }
+}
+
 const char *retry_verdict_reason(RetryVerdict verdict) {
         static const char *const reasons[_RETRY_VERDICTS] = {
                 [RETRY_LATER] = "it is tried again",
+                [RETRY_NEXT_KEY] = "another key is used",
+                [RETRY_NEXT_MODEL] = "another model is asked",
                 [RETRY_NOT_REPEATABLE] = "it would be answered alike",
                 [RETRY_NOT_MODERATED] = "the prompt was rejected",
                 [RETRY_NOT_QUOTA] = "the provider's quota is exhausted",

@@ -32,6 +32,8 @@ typedef struct RetryLimits {
 
 typedef enum RetryVerdict {
         RETRY_LATER,
+        RETRY_NEXT_KEY,               /* at once; not of retry_policy(), see key-refusal.h */
+        RETRY_NEXT_MODEL,             /* the same; see fallback.h */
         RETRY_NOT_REPEATABLE,         /* the same would be answered again */
         RETRY_NOT_MODERATED,
         RETRY_NOT_QUOTA,
@@ -45,6 +47,10 @@ typedef enum RetryVerdict {
 
 /* *ret_delay is set for RETRY_LATER alone. */
 RetryVerdict retry_policy(const RetryEnd *end, const RetryLimits *limits, usec_t *ret_delay);
+
+/* May another model make what ended so, by that verdict? What was rejected, is wrong in itself or may have been
+ * charged never. */
+bool retry_may_fall_back(RetryVerdict verdict, const RetryEnd *end);
 
 /* In words, for the log: "the provider's quota is exhausted". */
 const char *retry_verdict_reason(RetryVerdict verdict);

@@ -125,7 +125,7 @@ static void on_header(_unused_ HttpTransfer *transfer, const char *name, const c
         OpenaiGeneration *generation = userdata;
 
         if (text_equal(name, "x-request-id") && !generation->request_id && strlen(value) <= REQUEST_ID_BYTES_MAX)
-                generation->request_id = upstream_text_copy(value, generation->generation.provider->key);
+                generation->request_id = upstream_text_copy(value, generation->generation.key);
         upstream_headers_take(&generation->headers, name, value, time_now_realtime());
         if (text_equal(name, "content-type"))
                 generation->is_stream = generation->events && image_events_is_type(value);
@@ -303,7 +303,7 @@ static void read_stream(OpenaiGeneration *generation, const HttpResult *http, Ge
 
         if (!image_events_completed(generation->events)) {
                 if (image_events_failed(generation->events))
-                        image_events_read_failure(generation->events, result, generation->generation.provider->key);
+                        image_events_read_failure(generation->events, result, generation->generation.key);
                 else if (generation->sink_error == -EBADMSG)
                         fail_bad_reply(result, image_events_reason(generation->events));
                 else if (generation->sink_error < 0)
@@ -333,7 +333,7 @@ static void read_stream(OpenaiGeneration *generation, const HttpResult *http, Ge
 
 static void on_done(_unused_ HttpTransfer *transfer, const HttpResult *http, void *userdata) {
         _cleanup_(openai_generation_freep) OpenaiGeneration *generation = userdata;
-        const char *key = generation->generation.provider->key;
+        const char *key = generation->generation.key;
         GenerationResult result = {};
 
         if (generation->is_stream && is_success(http->status))

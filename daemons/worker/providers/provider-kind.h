@@ -23,8 +23,10 @@ struct Provider {
         const ProviderKind *kind;
         ProviderContext context;
         char *name, *base_url;  /* base_url without a final slash */
-        char *key;              /* in locked pages that core dumps leave out; NULL: none */
-        size_t key_bytes;       /* of the pages */
+        ProviderKeys keys;
+        unsigned key_number;    /* of the one to send; 0: none */
+        const char *key;        /* the same, in locked pages that core dumps leave out; NULL: none. An attempt under
+                                 * way has its own, which may be another: Generation.key */
         usec_t connect_timeout, sandbox_delay;
 
         ProviderChecked checked;  /* of the check under way; NULL: none is */
@@ -39,6 +41,7 @@ struct Generation {
         GenerationDone done;
         void *userdata;
         GenerationPartial partial;  /* NULL: nobody looks */
+        const char *key;            /* with which it was sent; NULL: none */
 };
 
 /* Hands a partial image out and frees what nobody took. */

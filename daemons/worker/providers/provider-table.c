@@ -13,9 +13,35 @@ struct ProviderTable {
 /* The names stand in the order of ProviderConf.kind. */
 static const char *const kind_names[] = { "sandbox", "openai" };
 
+static int add_key(Provider *provider, const ProviderConf *conf, const char *setting, const char *reference,
+                   Buffer *errors) {
+        _cleanup_(secret_freep) char *key = NULL;
+        int r;
+
+        r = secret_resolve(reference, &key);
+        if (r < 0 && r != -ENOENT) {
+                (void) buffer_printf(errors, "providers.%s.%s: %s can't be read: %s\n", conf->name, setting, reference,
+                                     strerror(-r));
+                return -EBADMSG;
+        }
+        return provider_add_key(provider, key);
+}
+
+_Static_assert(KEYS_MAX == PROVIDER_KEYS_MAX, "the settings allow as many keys as a provider takes");
+
+/* `keys` stands in place of `key`. */
+static int add_keys(Provider *provider, const ProviderConf *conf, Buffer *errors) {
+        int r = 0;
+
+        if (!conf->keys || !conf->keys[0])
+                return conf->key ? add_key(provider, conf, "key", conf->key, errors) : 0;
+        for (char **reference = conf->keys; *reference && r >= 0; reference++)
+                r = add_key(provider, conf, "keys", *reference, errors);
+        return r;
+}
+
 static int add_provider(ProviderTable *table, const ProviderContext *context, const ProviderConf *conf,
                         Buffer *errors) {
-        _cleanup_(secret_freep) char *key = NULL;
         ProviderSlot *slot = &table->slots[table->count];
         ProviderSettings settings = {
                 .name = conf->name,
@@ -26,22 +52,18 @@ static int add_provider(ProviderTable *table, const ProviderContext *context, co
         };
         int r;
 
-        r = conf->key ? secret_resolve(conf->key, &key) : 0;
-        if (r < 0 && r != -ENOENT) {
-                (void) buffer_printf(errors, "providers.%s.key: %s can't be read: %s\n", conf->name, conf->key,
-                                     strerror(-r));
-                return -EBADMSG;
-        }
-
-        settings.key = key;
         r = provider_new(&slot->provider, context, &settings);
         if (r == -EINVAL) {
                 (void) buffer_printf(errors, "providers.%s.base_url: expected an http or https URL, got '%s'\n",
                                      conf->name, conf->base_url ?: "");
                 return -EBADMSG;
         }
-        if (r < 0)
+        if (r >= 0)
+                r = add_keys(slot->provider, conf, errors);
+        if (r < 0) {
+                slot->provider = provider_free(slot->provider);
                 return r;
+        }
 
         slot->table = table;
         slot->timeout = conf->timeout;

@@ -4,8 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "providers/provider-kind.h"
@@ -20,32 +18,6 @@ static const ProviderKind *find_kind(const char *name) {
                 if (text_equal(name, kinds[i]->name))
                         return kinds[i];
         return NULL;
-}
-
-/* Pages of its own: never swapped where the limit allows, never dumped, gone when freed. */
-static int copy_key(Provider *provider, const char *key) {
-        size_t page = (size_t) sysconf(_SC_PAGESIZE);
-        size_t size = strlen(key) + 1;
-        void *pages;
-
-        size = (size + page - 1) / page * page;
-        pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (pages == MAP_FAILED)
-                return -errno;
-        (void) mlock(pages, size);
-        (void) madvise(pages, size, MADV_DONTDUMP);
-
-        provider->key = strcpy(pages, key);
-        provider->key_bytes = size;
-        return 0;
-}
-
-static void free_key(Provider *provider) {
-        if (!provider->key)
-                return;
-        explicit_bzero(provider->key, provider->key_bytes);
-        (void) munmap(provider->key, provider->key_bytes);
-        provider->key = NULL;
 }
 
 /* http:// or https:// with something behind it, no white space or control characters, no query. */
@@ -93,7 +65,7 @@ int provider_new(Provider **ret, const ProviderContext *context, const ProviderS
                         return r;
         }
         if (!text_empty(settings->key)) {
-                r = copy_key(provider, settings->key);
+                r = provider_add_key(provider, settings->key);
                 if (r < 0)
                         return r;
         }
@@ -109,7 +81,7 @@ Provider *provider_free(Provider *provider) {
                 provider->checked = NULL;
                 provider->kind->cancel_check(provider);
         }
-        free_key(provider);
+        provider_keys_done(&provider->keys);
         free(provider->base_url);
         free(provider->name);
         free(provider);
@@ -125,15 +97,66 @@ bool provider_is_paid(const Provider *provider) {
 }
 
 bool provider_has_key(const Provider *provider) {
-        return provider->key || !provider->kind->base_url || !text_equal(provider->base_url, provider->kind->base_url);
+        return provider_keys_present(&provider->keys) || !provider->kind->base_url ||
+               !text_equal(provider->base_url, provider->kind->base_url);
+}
+
+/* The one to send from now on. Where none is good the first goes on, for checks alone. */
+static void choose_key(Provider *provider) {
+        unsigned number = provider_keys_choose(&provider->keys, time_now_monotonic());
+
+        for (unsigned i = 1; number == 0 && i <= provider->keys.count; i++)
+                if (provider->keys.keys[i - 1].text)
+                        number = i;
+        provider->key_number = number;
+        provider->key = number > 0 ? provider->keys.keys[number - 1].text : NULL;
+}
+
+int provider_add_key(Provider *provider, const char *key) {
+        int r = provider_keys_add(&provider->keys, key);
+
+        if (r >= 0)
+                choose_key(provider);
+        return r;
+}
+
+bool provider_keys_all_aside(const Provider *provider) {
+        return provider_keys_present(&provider->keys) &&
+               provider_keys_choose(&provider->keys, time_now_monotonic()) == 0;
+}
+
+unsigned provider_key_number(const Provider *provider) {
+        return provider->key_number;
+}
+
+unsigned provider_key_count(const Provider *provider) {
+        return provider->keys.count;
+}
+
+KeyFault provider_key_fault(const Provider *provider, unsigned number) {
+        return provider_keys_fault(&provider->keys, number, time_now_monotonic());
+}
+
+bool provider_set_key_aside(Provider *provider, unsigned number, KeyFault fault) {
+        return provider_keys_set_aside(&provider->keys, number, fault, time_now_monotonic());
+}
+
+int provider_describe_keys(const Provider *provider, Buffer *text) {
+        return provider_keys_describe(&provider->keys, time_now_monotonic(), text);
 }
 
 int provider_generate(Provider *provider, const GenerationRequest *request, GenerationDone done, void *userdata,
                       Generation **ret) {
+        int r;
+
         assert(request->n >= 1 && request->n <= GENERATION_IMAGES_MAX);
         assert(request->partial_images <= PARTIAL_IMAGES_MAX && (request->n == 1 || !request->stream));
 
-        return provider->kind->generate(provider, request, done, userdata, ret);
+        choose_key(provider);
+        r = provider->kind->generate(provider, request, done, userdata, ret);
+        if (r >= 0)
+                (*ret)->key = provider->key;
+        return r;
 }
 
 void generation_cancel(Generation *generation) {
@@ -156,6 +179,7 @@ int provider_check(Provider *provider, ProviderChecked checked, void *userdata) 
         provider->checked = checked;
         provider->checked_userdata = userdata;
         provider->checked_since = time_now_monotonic();
+        choose_key(provider);
         r = provider->kind->check(provider);
         if (r < 0)
                 provider->checked = NULL;

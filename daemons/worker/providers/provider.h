@@ -11,6 +11,7 @@
 #include "images/image-store.h"
 #include "io/http-client.h"
 #include "io/thread-pool.h"
+#include "providers/provider-keys.h"
 
 typedef struct Provider Provider;
 typedef struct Generation Generation;
@@ -108,7 +109,7 @@ typedef struct ProviderSettings {
         const char *name;            /* the instance */
         const char *kind;            /* sandbox, openai */
         const char *base_url;        /* NULL: the kind's own */
-        const char *key;             /* secret; copied into locked memory and wiped; NULL: none */
+        const char *key;             /* secret; as provider_add_key(); NULL: none */
         usec_t connect_timeout;
         usec_t sandbox_delay;        /* sandbox: how long a picture takes (tests, rehearsals) */
 } ProviderSettings;
@@ -122,6 +123,20 @@ const char *provider_name(const Provider *provider);
 bool provider_is_paid(const Provider *provider);
 bool provider_has_key(const Provider *provider);  /* true as well for those that need none: only a service at its own
                                                    * address does, not a compatible server elsewhere */
+
+/* A further key, used when those before it are set aside: copied into locked memory, and wiped there at the end. NULL:
+ * the settings name one that is not there. -E2BIG past KEYS_MAX. */
+int provider_add_key(Provider *provider, const char *key);
+unsigned provider_key_count(const Provider *provider);
+
+/* Number of the key with which the last attempt or check began; 0: without one. */
+unsigned provider_key_number(const Provider *provider);
+KeyFault provider_key_fault(const Provider *provider, unsigned number);
+
+/* The provider has refused the key of that number. False: it was set aside already, or there is none. */
+bool provider_set_key_aside(Provider *provider, unsigned number, KeyFault fault);
+bool provider_keys_all_aside(const Provider *provider);   /* there are some, and no attempt can be made */
+int provider_describe_keys(const Provider *provider, Buffer *text);   /* as provider_keys_describe() */
 
 /* Starts an attempt. `done` is called exactly once and later, from the loop, never from here. */
 int provider_generate(Provider *provider, const GenerationRequest *request, GenerationDone done, void *userdata,

@@ -37,11 +37,13 @@ int picture_cache_terms(Manager *manager, const Translation *translation, const 
         return picture_key(translation->model, &generation, worker->cache_per_key ? caller->key : NULL, ret->picture);
 }
 
+/* What another model made in its place serves who waits for it, and nobody later. */
 void picture_cache_prepare_end(const Settings *settings, Job *job) {
         const WorkerSettings *worker = &settings->worker;
+        bool by_fallback = job->n_attempts > 0 && job->attempts[job->n_attempts - 1].model;
 
         job->cache.made_after = made_after(worker, job->ended_at);
-        job->cache.bytes_max = worker->cache_ttl > 0 ? worker->cache_bytes_max : 0;
+        job->cache.bytes_max = worker->cache_ttl > 0 && !by_fallback ? worker->cache_bytes_max : 0;
 }
 
 /* ------------------------------------------------------------------ followers */

@@ -1,6 +1,7 @@
 /* Quote: what a request would cost at most. It stores nothing and asks no provider. */
 #include <errno.h>
 
+#include "dispatch/fallback.h"
 #include "money/job-price.h"
 #include "money/spending.h"
 #include "queue/queue-private.h"
@@ -91,6 +92,8 @@ int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const Jso
 
         request_to_generation(translation.request, translation.model, &generation);
         r = job_price_ceiling(queue->manager->prices, translation.model, &generation, now, &cost, &reason);
+        if (r == 0)
+                r = fallback_raise_ceiling(queue->manager, translation.request, translation.model, &cost);
         if (r == PRICE_MISSING)
                 return queue_refuse_without_price(call, &reason);
         return r < 0 ? r : reply_quote(queue, call, caller, &translation, &generation, cost);

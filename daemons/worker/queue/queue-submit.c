@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatch/dispatcher.h"
+#include "dispatch/fallback.h"
 #include "money/job-price.h"
 #include "money/spending.h"
 #include "queue/picture-cache.h"
@@ -274,6 +275,8 @@ static int price_submission(Queue *queue, VarlinkCall *call, const Translation *
         request_to_generation(translation->request, translation->model, &generation);
         r = job_price_ceiling(queue->manager->prices, translation->model, &generation, time_now_realtime(), ret,
                               &reason);
+        if (r == 0)
+                r = fallback_raise_ceiling(queue->manager, translation->request, translation->model, ret);
         if (r != PRICE_MISSING)
                 return r;
         r = queue_refuse_without_price(call, &reason);

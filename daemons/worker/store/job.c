@@ -128,6 +128,9 @@ Job *job_free(Job *job) {
                 free(job->attempts[i].provider);
                 free(job->attempts[i].provider_request_id);
                 free(job->attempts[i].cause);
+                free(job->attempts[i].model);
+                free(job->attempts[i].note);
+                free(job->attempts[i].next_model);
                 free(job->attempts[i].cost_note);
                 (void) json_free(job->attempts[i].cost_items);
         }
@@ -188,6 +191,10 @@ static JsonValue *attempt_to_json(const Attempt *attempt) {
                 r = json_add_string(value, "cause", attempt->cause);
         if (r >= 0)
                 r = add_time(value, "retry_delay_usec", attempt->retry_delay);
+        if (r >= 0)
+                r = json_add_string(value, "model", attempt->model);
+        if (r >= 0)
+                r = json_add_string(value, "note", attempt->note);
         return r < 0 ? NULL : TAKE_PTR(value);
 }
 

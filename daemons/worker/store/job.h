@@ -64,6 +64,9 @@ typedef struct Attempt {
         char *cause;
         usec_t retry_delay;          /* after which the job was to be tried again; 0: it was not */
         micros_t cost;               /* what was charged for it; not kept: the ledger has it */
+        char *model;                 /* that was asked in place of the job's own, as in its `fallback`; or NULL */
+        char *note;                  /* why it was; or NULL */
+        char *next_model;            /* with which the job went on after it; NULL: none */
         char *cost_note;             /* how that was found, where it is not by the price book; NULL */
         JsonValue *cost_items;       /* what it is the sum of: io.atelier.Ledger.PriceItem; NULL: not known */
 } Attempt;

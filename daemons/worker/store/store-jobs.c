@@ -155,7 +155,7 @@ int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *ve
 }
 
 typedef struct AttemptStart {
-        const char *id, *provider, *lease;
+        const char *id, *provider, *model, *note, *lease;
         usec_t now;
         Job *job;
 } AttemptStart;
@@ -182,13 +182,20 @@ static int do_start_attempt(Store *store, void *userdata) {
         (void) sqlite3_bind_int64(statement, 1, sequence);
         store_bind_text(statement, 2, start->provider);
         bind_time(statement, 3, start->now);
+        store_bind_text(statement, 4, start->model);
+        store_bind_text(statement, 5, start->note);
         r = store_step_integer(store, statement, &number);
         return r != 0 ? r : store_get(store, start->id, &start->job);
 }
 
 int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
                         Job **ret) {
-        AttemptStart start = { id, provider, lease, now, NULL };
+        return store_start_fallback(store, id, provider, NULL, NULL, lease, now, ret);
+}
+
+int store_start_fallback(Store *store, const char *id, const char *provider, const char *model, const char *note,
+                         const char *lease, usec_t now, Job **ret) {
+        AttemptStart start = { id, provider, model, note, lease, now, NULL };
         int r;
 
         r = store_run_in_savepoint(store, do_start_attempt, &start);
@@ -239,6 +246,7 @@ static int end_last_attempt(Store *store, const Job *job, int64_t sequence) {
         store_bind_text(statement, 5, attempt->provider_request_id);
         store_bind_text(statement, 6, attempt->cause);
         bind_time(statement, 7, attempt->retry_delay);
+        store_bind_text(statement, 8, attempt->next_model);
         r = store_step(store, statement);
         if (r < 0)
                 return r;

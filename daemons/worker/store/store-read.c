@@ -35,6 +35,12 @@ static int read_attempt(sqlite3_stmt *statement, Attempt *attempt) {
                 r = store_column_text(statement, 5, &attempt->provider_request_id);
         if (r >= 0)
                 r = store_column_text(statement, 6, &attempt->cause);
+        if (r >= 0)
+                r = store_column_text(statement, 8, &attempt->model);
+        if (r >= 0)
+                r = store_column_text(statement, 9, &attempt->note);
+        if (r >= 0)
+                r = store_column_text(statement, 10, &attempt->next_model);
         if (r >= 0 && (!attempt->provider || !attempt_outcome_name(attempt->outcome)))
                 r = -EUCLEAN;
         return r;

@@ -174,6 +174,11 @@ const char *const store_migrations[] = {
         "  items TEXT,"                    /* of io.atelier.Ledger.PriceItem; NULL: not known */
         "  budgets TEXT NOT NULL"          /* of io.atelier.Ledger.CountedBudget */
         ") STRICT;",
+
+        /* 9 → 10: fallbacks. `model` is NULL where the job's own was asked. */
+        "ALTER TABLE attempt ADD COLUMN model TEXT;"
+        "ALTER TABLE attempt ADD COLUMN note TEXT;"
+        "ALTER TABLE attempt ADD COLUMN next_model TEXT;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

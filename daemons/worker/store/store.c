@@ -33,8 +33,8 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "UPDATE job SET status = 1, lease = ?2, started_at = coalesce(started_at, ?3), not_before = 0 "
                 "WHERE id = ?1 AND status = 0 AND held = 0 RETURNING sequence",
         [STATEMENT_ADD_ATTEMPT] =
-                "INSERT INTO attempt (job, number, provider, outcome, started_at) "
-                "VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE job = ?1), ?2, 0, ?3) "
+                "INSERT INTO attempt (job, number, provider, outcome, started_at, model, note) "
+                "VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE job = ?1), ?2, 0, ?3, ?4, ?5) "
                 "RETURNING number",
         [STATEMENT_END_JOB] =
                 "UPDATE job SET status = ?2, ended_at = ?3, usage = ?4, reply = ?5, failure = ?6, lease = NULL, "
@@ -42,7 +42,7 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "WHERE id = ?1 AND status = 1 RETURNING sequence",
         [STATEMENT_END_ATTEMPT] =
                 "UPDATE attempt SET outcome = ?3, ended_at = ?4, provider_request_id = ?5, cause = ?6, "
-                "retry_delay = ?7 WHERE job = ?1 AND number = ?2 AND outcome = 0",
+                "retry_delay = ?7, next_model = ?8 WHERE job = ?1 AND number = ?2 AND outcome = 0",
         [STATEMENT_ADD_IMAGE] =
                 "INSERT INTO image (job, number, sha256, format, width, height, size_bytes, revised_prompt) "
                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -53,8 +53,8 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
         [STATEMENT_GET_STATUS] = "SELECT status FROM job WHERE id = ?1",
         [STATEMENT_GET_ATTEMPTS] =
-                "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause, retry_delay "
-                "FROM attempt WHERE job = ?1 ORDER BY number",
+                "SELECT number, provider, outcome, started_at, ended_at, provider_request_id, cause, retry_delay, "
+                "model, note, next_model FROM attempt WHERE job = ?1 ORDER BY number",
         [STATEMENT_GET_IMAGES] =
                 "SELECT sha256, format, width, height, size_bytes, revised_prompt "
                 "FROM image WHERE job = ?1 ORDER BY number",

@@ -47,6 +47,10 @@ int store_submit(Store *store, Job *job, const Budget *budget, BudgetVerdict *ve
 int store_start_attempt(Store *store, const char *id, const char *provider, const char *lease, usec_t now,
                         Job **ret);
 
+/* The same, of another model than the job's own, and why. Both may be NULL. */
+int store_start_fallback(Store *store, const char *id, const char *provider, const char *model, const char *note,
+                         const char *lease, usec_t now, Job **ret);
+
 /* How an attempt ended; `status` is what the job becomes: completed, failed, or queued to be tried again, and not
  * before job->not_before. Images, usage, reply and failure are taken from `job`, the attempt's facts and its cost from
  * its last attempt. The ledger follows: settled, released, or unknown. An attempt that may have been charged and is

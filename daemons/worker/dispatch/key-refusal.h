@@ -1,0 +1,17 @@
+/* What a provider's refusal says of the gateway's own account there, and what follows: the key is set aside, the
+ * operator is told once, and the client is told that the fault is the gateway's, never that its own token is wrong. */
+#pragma once
+
+#include "manager.h"
+#include "store/job.h"
+
+/* Of an attempt that the provider refused with that status and error. */
+KeyFault key_refusal_fault(int http_status, const char *type, const char *code);
+
+/* Sets the key aside with which an attempt was made (0: none). True: another one is good, and the job may go on at
+ * once. */
+bool key_refusal_take(Manager *manager, Provider *provider, unsigned number, KeyFault fault);
+
+/* What a client is told when no key of the provider is good. `fault` is that of the last attempt; KEY_FAULT_NONE: none
+ * was made. */
+int key_refusal_failure(const Provider *provider, KeyFault fault, Failure *failure);
