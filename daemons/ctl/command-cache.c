@@ -11,7 +11,8 @@ static void print_cache(const JsonValue *cache) {
         long long entries = json_get_integer(cache, "entries", 0);
 
         if (ttl_usec == 0) {
-                printf("The cache is off; worker.cache_ttl says for how long an image answers the same request again.\n");
+                printf("The cache is off; worker.cache_ttl says for how long an image answers the same request "
+                       "again.\n");
                 if (entries == 0)
                         return;
         } else

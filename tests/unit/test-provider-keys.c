@@ -53,14 +53,16 @@ static void test_set_aside_once(_unused_ void **state) {
         provider_keys_done(&keys);
 }
 
-static void test_spent_one_comes_back_and_a_refused_one_does_not(_unused_ void **state) {
+static void test_each_comes_back_in_its_time(_unused_ void **state) {
         ProviderKeys keys = keys_of("one", "two");
 
         (void) provider_keys_set_aside(&keys, 1, KEY_FAULT_SPENT, NOW);
         (void) provider_keys_set_aside(&keys, 2, KEY_FAULT_REFUSED, NOW);
-        assert_int_equal(provider_keys_choose(&keys, NOW + KEY_SPENT_USEC - 1), 0);
+        assert_int_equal(provider_keys_choose(&keys, NOW + KEY_REFUSED_USEC - 1), 0);
+        assert_int_equal(provider_keys_fault(&keys, 2, NOW + KEY_REFUSED_USEC - 1), KEY_FAULT_REFUSED);
+        assert_int_equal(provider_keys_choose(&keys, NOW + KEY_REFUSED_USEC), 2);
+        assert_int_equal(provider_keys_choose(&keys, NOW + KEY_SPENT_USEC - 1), 2);
         assert_int_equal(provider_keys_choose(&keys, NOW + KEY_SPENT_USEC), 1);
-        assert_int_equal(provider_keys_fault(&keys, 2, NOW + 100 * KEY_SPENT_USEC), KEY_FAULT_REFUSED);
         assert_true(provider_keys_set_aside(&keys, 1, KEY_FAULT_SPENT, NOW + KEY_SPENT_USEC));
         provider_keys_done(&keys);
 }
@@ -94,7 +96,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_first_good_one_is_chosen),
                 cmocka_unit_test(test_set_aside_once),
-                cmocka_unit_test(test_spent_one_comes_back_and_a_refused_one_does_not),
+                cmocka_unit_test(test_each_comes_back_in_its_time),
                 cmocka_unit_test(test_missing_one_keeps_its_number),
                 cmocka_unit_test(test_no_more_than_so_many),
         };

@@ -116,8 +116,8 @@ static bool was_offered(const DispatchTurn *turn, int64_t sequence) {
         return false;
 }
 
-/* The first job of the party whose turn it is: after the last one, and after the last of all the first again. Behind one
- * that must wait come that party's further ones, and then the parties after it. */
+/* The first job of the party whose turn it is: after the last one, and after the last of all the first again. Behind
+ * one that must wait come that party's further ones, and then the parties after it. */
 static int look_up_untried(DispatchTurn *turn, Lane *lane) {
         int r;
 
@@ -137,7 +137,8 @@ static int look_up_head(DispatchTurn *turn, Lane *lane) {
 
         if (lane->head.sequence > 0)
                 return 0;
-        r = store_next_due(turn->store, lane->model, turn->now, lane->due.sequence > 0 ? &lane->due : NULL, &lane->head);
+        r = store_next_due(turn->store, lane->model, turn->now, lane->due.sequence > 0 ? &lane->due : NULL,
+                           &lane->head);
         if (r == STORE_NOT_FOUND)
                 r = look_up_untried(turn, lane);
         if (r < 0)

@@ -1,10 +1,10 @@
 /* One look at all that waits: which job may start next, and when to look again if none may.
  *
  * Each model with waiting jobs is a lane of its own. A lane whose provider takes nothing at the moment is left out as
- * a whole, at the cost of one look, however many jobs stand in it; the others take turns, and so do the parties within a
- * lane (fair-share.h), whose retries that are due go first. A job is offered once in a turn, whatever becomes of it. Where
- * images per minute are bounded, a provider's first job waits until its images fit, and later ones behind it: else one of
- * many images would wait for good.
+ * a whole, at the cost of one look, however many jobs stand in it; the others take turns, and so do the parties within
+ * a lane (fair-share.h), whose retries that are due go first. A job is offered once in a turn, whatever becomes of it.
+ * Where images per minute are bounded, a provider's first job waits until its images fit, and later ones behind it:
+ * else one of many images would wait for good.
  *
  * Jobs of a model with fallbacks may go different ways (dispatch-route.h): there each is looked at by itself, and one
  * that must wait lets those behind it go by, ROUTE_SKIPS_MAX of them in a turn. */

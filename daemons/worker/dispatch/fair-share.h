@@ -1,9 +1,9 @@
 /* Whose turn it is, where more waits than may start. Pure.
  *
  * Models take turns, and within a model its parties do: the clients' keys, and all who showed none together. A turn is
- * one job. So whoever asks for one picture waits for one turn of each of the others, not for all that they asked for. What
- * a party has waiting goes by its own priorities, then in order of acceptance: a client puts its own jobs first, and never
- * before another one's. A party that had nothing waiting has missed nothing, and does not catch up.
+ * one job. So whoever asks for one picture waits for one turn of each of the others, not for all that they asked for.
+ * What a party has waiting goes by its own priorities, then in order of acceptance: a client puts its own jobs first,
+ * and never before another one's. A party that had nothing waiting has missed nothing, and does not catch up.
  *
  * Only who came last is remembered, and only in memory: a restart begins the round anew. */
 #pragma once

@@ -2,13 +2,13 @@
  *
  * The list of the job's model is the whole chain: those of its members are not followed, so that what a job may cost
  * and who may see its prompt stand in one place. The chain is gone along once, never back: a job stays where it is
- * while its attempts there are not used up, and goes on when they are, when no key is good there, or while the circuit is
- * open. What a job has come to is in its history alone (Attempt.model, Attempt.next_model), and is found there again
- * after a restart.
+ * while its attempts there are not used up, and goes on when they are, when no key is good there, or while the circuit
+ * is open. What a job has come to is in its history alone (Attempt.model, Attempt.next_model), and is found there
+ * again after a restart.
  *
  * A member is passed over where the request does not fit it: it would refuse it, it has no price, or it could cost
- * more than the job has reserved. What is reserved at the start is the ceiling of the dearest member that fits, so that is
- * the exception. An alias as member is the way to have sizes and qualities translated. */
+ * more than the job has reserved. What is reserved at the start is the ceiling of the dearest member that fits, so
+ * that is the exception. An alias as member is the way to have sizes and qualities translated. */
 #pragma once
 
 #include "manager.h"

@@ -11,7 +11,8 @@
 int job_price_ceiling(const PriceBook *prices, const ModelConf *model, const GenerationRequest *request, usec_t now,
                       micros_t *ret, Buffer *reason);
 
-/* Sets the cost of the job's last attempt, the items that it is the sum of (rounded up once), and a note where it is not by the price book: by the provider's count of
- * tokens, otherwise by image in the size and quality that came. Where neither tells, it is what was reserved: too much
- * rather than too little. `model` NULL: it is not configured any more. -ENOMEM. */
+/* Sets the cost of the job's last attempt, the items that it is the sum of (rounded up once), and a note where it is
+ * not by the price book: by the provider's count of tokens, otherwise by image in the size and quality that came.
+ * Where neither tells, it is what was reserved: too much rather than too little. `model` NULL: it is not configured
+ * any more. -ENOMEM. */
 int job_price_settle(const PriceBook *prices, const ModelConf *model, const GenerationRequest *request, Job *job);

@@ -35,9 +35,9 @@ DEFINE_CLEANUP(PriceBook *, price_book_free);
  * PRICE_MISSING, -ERANGE when it is more than MICROS_MAX, -ENOMEM. */
 int price_book_quote(const PriceBook *book, const PricedRequest *request, usec_t now, micros_t *ret, Buffer *reason);
 
-/* What was charged, as far as prices tell. With `usage`, as the provider has counted it, and a price for each kind that
- * occurs: by tokens. Otherwise as quoted, request->n being the images that came: rather too much than too little. Errors
- * as above. */
+/* What was charged, as far as prices tell. With `usage`, as the provider has counted it, and a price for each kind
+ * that occurs: by tokens. Otherwise as quoted, request->n being the images that came: rather too much than too little.
+ * Errors as above. */
 int price_book_settle(const PriceBook *book, const PricedRequest *request, const TokenUsage *usage, usec_t now,
                       micros_t *ret, Buffer *reason);
 

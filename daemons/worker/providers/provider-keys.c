@@ -65,7 +65,7 @@ KeyFault provider_keys_fault(const ProviderKeys *keys, unsigned number, usec_t n
         if (number == 0 || number > keys->count)
                 return KEY_FAULT_NONE;
         key = &keys->keys[number - 1];
-        return key->fault == KEY_FAULT_SPENT && now >= key->until ? KEY_FAULT_NONE : key->fault;
+        return now >= key->until ? KEY_FAULT_NONE : key->fault;
 }
 
 unsigned provider_keys_choose(const ProviderKeys *keys, usec_t now) {
@@ -82,7 +82,7 @@ bool provider_keys_set_aside(ProviderKeys *keys, unsigned number, KeyFault fault
                 return false;
         key = &keys->keys[number - 1];
         key->fault = fault;
-        key->until = now + KEY_SPENT_USEC;
+        key->until = now + (fault == KEY_FAULT_SPENT ? KEY_SPENT_USEC : KEY_REFUSED_USEC);
         return true;
 }
 

@@ -1,9 +1,10 @@
 /* A provider's own keys: in order of preference, each good until the provider has said otherwise.
  *
- * The first that is good is used. One that the provider does not know (401) is set aside for as long as the settings
- * stand: only an operator can mend it. One whose account is used up is set aside for KEY_SPENT_USEC and then tried
- * again, since somebody may have paid. Keys are numbered from 1 as the settings list them, the missing ones too, so
- * that a message means the same to whoever reads the file; their texts are in locked pages of their own. */
+ * The first that is good is used. One that the provider refuses is set aside and later tried again, both where its
+ * account is used up, since somebody may have paid, and where the provider says that it does not know it (401):
+ * providers have said so of good keys in their own outages, and nobody shall have to wake up for that. Keys are
+ * numbered from 1 as the settings list them, the missing ones too, so that a message means the same to whoever reads
+ * the file; their texts are in locked pages of their own. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 
 #define KEYS_MAX 8                               /* of one provider; PROVIDER_KEYS_MAX of the settings */
 #define KEY_SPENT_USEC (10 * USEC_PER_MINUTE)
+#define KEY_REFUSED_USEC (5 * USEC_PER_MINUTE)
 
 typedef enum KeyFault {
         KEY_FAULT_NONE,
@@ -24,7 +26,7 @@ typedef struct ProviderKey {
         char *text;              /* NULL: missing */
         size_t bytes;            /* of its pages */
         KeyFault fault;
-        usec_t until;            /* monotonic, of KEY_FAULT_SPENT */
+        usec_t until;            /* monotonic, of a fault */
 } ProviderKey;
 
 typedef struct ProviderKeys {

@@ -21,8 +21,8 @@ void picture_cache_prepare_end(const Settings *settings, Job *job);
 /* The end of the job is durable: those that followed it have ended with it, and are told. */
 void picture_cache_ended(Manager *manager, const Job *leader);
 
-/* A leader that is cancelled hands on its part: to the first follower whose budgets have room for `amount`; those before
- * it have failed. */
+/* A leader that is cancelled hands on its part: to the first follower whose budgets have room for `amount`; those
+ * before it have failed. */
 typedef struct Succession {
         Job *promoted;  /* or NULL */
         Job **failed;

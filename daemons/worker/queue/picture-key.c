@@ -5,10 +5,11 @@
 
 #include "base/buffer.h"
 
-#define PICTURE_KEY_VERSION "picture 1"  /* another one whenever the same request may from then on be another picture */
+/* Another one whenever the same request may from then on be another picture. */
+#define PICTURE_KEY_VERSION "picture 1"
 
-/* Every field with its length, so that none can pass for the beginning of the next; what is absent differs from what is
- * empty. */
+/* Every field with its length, so that none can pass for the beginning of the next; what is absent differs from what
+ * is empty. */
 static int add_field(Buffer *text, const char *name, const char *value) {
         if (!value)
                 return 0;

@@ -10,7 +10,8 @@ DEFINE_CLEANUP(Queue *, queue_free);
 
 /* Each answers the call, now or when it is durable. A job that the caller may not see is not found. */
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
-                 const char *idempotency_key, const JsonValue *request, JobPriority priority, CacheWish wish, bool with_partials);
+                 const char *idempotency_key, const JsonValue *request, JobPriority priority, CacheWish wish,
+                 bool with_partials);
 int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request);
 int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials);
 int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);

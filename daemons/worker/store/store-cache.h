@@ -1,13 +1,13 @@
 /* Pictures that serve more than one request.
  *
- * An entry says of a picture, by the hash of all that shapes it, which job has it. A submission that finds one is a job
- * that has ended, in the same transaction, with that job's images; nothing is reserved and nothing sent. One that finds
- * the same picture under way becomes a follower: it reserves nothing either, is not dispatched, and ends as its leader
- * ends, images, failure and all, in the transaction that ends the leader. So no crash can part them. A leader that is
- * cancelled hands its part to its first follower (store_promote()).
+ * An entry says of a picture, by the hash of all that shapes it, which job has it. A submission that finds one is a
+ * job that has ended, in the same transaction, with that job's images; nothing is reserved and nothing sent. One that
+ * finds the same picture under way becomes a follower: it reserves nothing either, is not dispatched, and ends as its
+ * leader ends, images, failure and all, in the transaction that ends the leader. So no crash can part them. A leader
+ * that is cancelled hands its part to its first follower (store_promote()).
  *
- * An entry lives as long as its job: who deletes the job takes the picture out of the cache. It goes earlier when it is
- * too old or when others were used more lately and the cache is full. The images themselves belong to jobs. */
+ * An entry lives as long as its job: who deletes the job takes the picture out of the cache. It goes earlier when it
+ * is too old or when others were used more lately and the cache is full. The images themselves belong to jobs. */
 #pragma once
 
 #include "store/store.h"

@@ -5,8 +5,8 @@
 #include "base/text.h"
 #include "store/store-private.h"
 
-/* Some errors end the whole transaction inside SQLite; the group is then found closed and everyone in it is told. So it is
- * when the savepoint can't be ended, since half of the operation may stand. */
+/* Some errors end the whole transaction inside SQLite; the group is then found closed and everyone in it is told. So
+ * it is when the savepoint can't be ended, since half of the operation may stand. */
 int store_run_in_savepoint(Store *store, int (*operation)(Store *store, void *userdata), void *userdata) {
         int q, r;
 

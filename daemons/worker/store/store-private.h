@@ -127,8 +127,8 @@ int store_format_json(const JsonValue *value, char **ret);
 int store_format_failure(const Job *job, char **ret);
 
 /* The cache's side of a job that is submitted: it becomes one that has ended with a cached picture, one that follows
- * another (*ret_leader), or neither. And of one that has ended: those that follow it end as it did, and what it made is
- * put into the cache. */
+ * another (*ret_leader), or neither. And of one that has ended: those that follow it end as it did, and what it made
+ * is put into the cache. */
 int store_cache_submission(Store *store, Job *job, int64_t *ret_leader);
 int store_cache_end(Store *store, Job *job, int64_t sequence);
 
@@ -147,7 +147,7 @@ int store_book_end(Store *store, Job *job, const Budget *budget, BudgetVerdict *
  * ±MICROS_MAX. */
 int store_ledger_append(Store *store, LedgerEntry *entry, const Budget *budget, BudgetVerdict *verdict);
 
-/* The receipt's side of what is booked about the job (store-receipt.h): that there is such an entry; what its settlement
- * was the sum of. `budget` may be NULL. */
+/* The receipt's side of what is booked about the job (store-receipt.h): that there is such an entry; what its
+ * settlement was the sum of. `budget` may be NULL. */
 int store_receipt_add_entry(Store *store, const Job *job, int64_t entry);
 int store_receipt_settle(Store *store, const Job *job, const Attempt *attempt, const Budget *budget);

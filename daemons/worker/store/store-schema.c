@@ -90,8 +90,8 @@ const char *const store_migrations[] = {
         "  reason TEXT NOT NULL"
         ") STRICT;",
 
-        /* 3 → 4: the clients' keys (client-key.h). They are revoked, never removed: jobs name them, and that there are any is
-         * what closes the door to clients without one. A job's key is NULL where none was shown. */
+        /* 3 → 4: the clients' keys (client-key.h). They are revoked, never removed: jobs name them, and that there are
+         * any is what closes the door to clients without one. A job's key is NULL where none was shown. */
         "CREATE TABLE client_key ("
         "  sequence INTEGER PRIMARY KEY,"  /* order of creation */
         "  id TEXT NOT NULL UNIQUE,"
@@ -125,8 +125,8 @@ const char *const store_migrations[] = {
         ") STRICT, WITHOUT ROWID;"
         "CREATE INDEX idempotency_job ON idempotency (job);",
 
-        /* 6 → 7: pictures that serve more than one request (store-cache.h). A job that waits for another one's images is
-         * held = 2, and so in none of the indexes of what waits to be dispatched. */
+        /* 6 → 7: pictures that serve more than one request (store-cache.h). A job that waits for another one's images
+         * is held = 2, and so in none of the indexes of what waits to be dispatched. */
         "ALTER TABLE job ADD COLUMN picture TEXT;"                       /* hash of all that shapes it; NULL: uncached */
         "ALTER TABLE job ADD COLUMN origin INTEGER NOT NULL DEFAULT 0;"  /* of its images: the numbers of job.h */
         "ALTER TABLE job ADD COLUMN leader INTEGER;"                     /* sequence of the job that it waited for */
@@ -149,8 +149,9 @@ const char *const store_migrations[] = {
         ") STRICT;"
         "INSERT INTO cache_total (id, entries, size_bytes) VALUES (1, 0, 0);",
 
-        /* 7 → 8: turns (fair-share.h). What was never tried is found by its party, the client's key or none, and goes by its
-         * priority among that party's own; retries by their time, as before. A waiting job is in one of the two. */
+        /* 7 → 8: turns (fair-share.h). What was never tried is found by its party, the client's key or none, and goes
+         * by its priority among that party's own; retries by their time, as before. A waiting job is in one of the
+         * two. */
         "ALTER TABLE job ADD COLUMN party TEXT NOT NULL DEFAULT '';"
         "ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"  /* the numbers of job.h */
         "UPDATE job SET party = key WHERE key IS NOT NULL AND status < 2;"
@@ -160,8 +161,9 @@ const char *const store_migrations[] = {
         "CREATE INDEX job_due ON job (model, not_before, sequence) "
         "  WHERE status = 0 AND held = 0 AND not_before <> 0;",
 
-        /* 8 → 9: receipts. Which entries of the ledger are about a job (an index of the ledger by job would be as large, and
-         * grow at random places); what its charge is the sum of, and the budgets that it counted on, as JSON. */
+        /* 8 → 9: receipts. Which entries of the ledger are about a job (an index of the ledger by job would be as
+         * large, and grow at random places); what its charge is the sum of, and the budgets that it counted on, as
+         * JSON. */
         "CREATE TABLE job_entry ("
         "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"
         "  entry INTEGER NOT NULL,"
