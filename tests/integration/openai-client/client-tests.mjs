@@ -231,15 +231,28 @@ export function testSpoiltStreams(session) {
 const STATUS_ERRORS = [
   ['status=400', OpenAI.BadRequestError, [400]],
   ['status=moderation_blocked', OpenAI.BadRequestError, [400], 'moderation_blocked'],
-  ['status=401', OpenAI.AuthenticationError, [401]],
   ['status=403', OpenAI.PermissionDeniedError, [403]],
   ['status=404', OpenAI.NotFoundError, [404]],
   ['status=429', OpenAI.RateLimitError, [429]],
-  ['status=insufficient_quota', OpenAI.RateLimitError, [429], 'insufficient_quota'],
   ['status=500', OpenAI.InternalServerError, [500, 502]],
   ['status=503', OpenAI.InternalServerError, [502, 503]],
   ['status=html503', OpenAI.InternalServerError, [502, 503]],
   ['status=502', OpenAI.InternalServerError, [502]],
+];
+
+// What the provider says of the key it was asked with. Behind a gateway that key is the operator's: the client is told of
+// a fault on the gateway's side, and the provider is left alone until the operator has the key tried again.
+const KEY_ERRORS = [
+  {
+    words: 'status=401',
+    direct: [OpenAI.AuthenticationError, [401]],
+    gateway: [OpenAI.InternalServerError, [503], 'provider_key_refused'],
+  },
+  {
+    words: 'status=insufficient_quota',
+    direct: [OpenAI.RateLimitError, [429], 'insufficient_quota'],
+    gateway: [OpenAI.InternalServerError, [503], 'provider_quota_exhausted'],
+  },
 ];
 
 // What a provider does when it is ill: the gateway says so, with a status from its own side.
@@ -304,6 +317,20 @@ function testError(session, [words, ErrorType, statuses, code], throughGateway) 
 
 export function testStatusErrors(session, { throughGateway }) {
   for (const one of STATUS_ERRORS) testError(session, one, throughGateway);
+}
+
+export function testKeyErrors(session, { throughGateway }) {
+  for (const { words, direct, gateway } of KEY_ERRORS) {
+    testError(session, [words, ...(throughGateway ? gateway : direct)], throughGateway);
+    if (!throughGateway) continue;
+    test(`after ${words} the key is good again once the worker was reloaded`, async () => {
+      await assert.rejects(session.generate({ prompt: newPrompt('a lighthouse') }), { code: gateway[2] });
+      execFileSync('atelierctl', ['reload', 'worker']);
+      const prompt = newPrompt('a lighthouse');
+      const reply = await session.generate({ prompt });
+      await checkReply(session, { prompt, size: session.sizes[0], n: 1, format: 'b64_json' }, reply);
+    });
+  }
 }
 
 export function testBrokenReplies(session) {

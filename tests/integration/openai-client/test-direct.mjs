@@ -10,6 +10,7 @@ import {
   testBill,
   testEmptyBill,
   testGenerations,
+  testKeyErrors,
   testModels,
   testStatusErrors,
   testStreams,
@@ -29,6 +30,7 @@ testGenerations(session, [null]);
 testUsage(session);
 testStreams(session);
 testStatusErrors(session, { throughGateway: false });
+testKeyErrors(session, { throughGateway: false });
 testBill(session);
 test('the fake ends', () => fake.close());
 await run();

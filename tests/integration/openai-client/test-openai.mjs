@@ -11,6 +11,7 @@ import {
   testFailedJob,
   testGenerations,
   testJobs,
+  testKeyErrors,
   testModels,
   testOddReplies,
   testOldModels,
@@ -33,6 +34,7 @@ testJobs(session);
 testFailedJob(session);
 testOddReplies(session);
 testStatusErrors(session, { throughGateway: true });
+testKeyErrors(session, { throughGateway: true });
 testBrokenReplies(session);
 testBill(session);
 await run();
