@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/buffer.h"
+#include "base/money.h"
 #include "base/text.h"
 #include "base/time.h"
 
@@ -260,6 +262,8 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
                 r = add_cost(object, job);
         if (r >= 0)
                 r = add_text_or_null(object, "cache", job);
+        if (r >= 0 && json_has(job, "optimised"))
+                r = add_reference(object, job, "optimised");
         if (r >= 0)
                 r = json_add_string(object, "priority", json_get_string(job, "priority") ?: "normal");
         if (r >= 0)
@@ -271,10 +275,36 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
         return 0;
 }
 
-int job_reply_add_cache_header(const JsonValue *job, HttpReply *reply) {
-        const char *cache = json_get_string(job, "cache");
+/* Of io.atelier.Queue.Optimised. */
+static int format_optimised(const JsonValue *optimised, Buffer *text) {
+        const JsonValue *changes = json_get_array(optimised, "changes");
+        char saved[MONEY_TEXT_MAX];
+        int r = 0;
 
-        return cache ? http_reply_add_header(reply, "x-atelier-cache", cache) : 0;
+        for (const JsonValue *change = changes ? changes->child : NULL; change && r >= 0; change = change->next)
+                r = buffer_printf(text, "%s=%s, ", json_get_string(change, "parameter"), json_get_string(change, "to"));
+        return r < 0 ? r : buffer_printf(text, "saved=%s",
+                                         money_format(json_get_integer(optimised, "saved_micros", 0), saved));
+}
+
+static int add_optimised_header(const JsonValue *optimised, HttpReply *reply) {
+        _cleanup_(buffer_done) Buffer buffer = {};
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = format_optimised(optimised, &buffer);
+        text = r < 0 ? NULL : buffer_take_text(&buffer);
+        return text ? http_reply_add_header(reply, "x-atelier-optimised", text) : -ENOMEM;
+}
+
+int job_reply_add_headers(const JsonValue *job, HttpReply *reply) {
+        const JsonValue *optimised = json_get_object(job, "optimised");
+        const char *cache = json_get_string(job, "cache");
+        int r = 0;
+
+        if (cache)
+                r = http_reply_add_header(reply, "x-atelier-cache", cache);
+        return r < 0 || !optimised ? r : add_optimised_header(optimised, reply);
 }
 
 /* The response with empty b64_json members is cut open inside their quotes, and the files go in between. The mark

@@ -32,5 +32,6 @@ int job_reply_stream(const JsonValue *job, int *fds, size_t n_fds, ImageStream *
 /* "/v1/jobs/ID"; NULL when memory is short. */
 char *job_reply_location(const JsonValue *job);
 
-/* x-atelier-cache: where its images are from, if the cache is on. `job` may be NULL. */
-int job_reply_add_cache_header(const JsonValue *job, HttpReply *reply);
+/* x-atelier-cache: where its images are from, if the cache is on. x-atelier-optimised: what of the request the optimiser
+ * changed, if anything: "quality=medium, size=1024x1024, saved=$0.0400". `job` may be NULL. */
+int job_reply_add_headers(const JsonValue *job, HttpReply *reply);

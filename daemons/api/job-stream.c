@@ -17,7 +17,7 @@ int job_stream_get(ApiManager *manager, HttpRequest *request, const JsonValue *j
                 if (r >= 0)
                         r = http_reply_new_events(&reply, stream);
                 if (r >= 0)
-                        r = job_reply_add_cache_header(job, reply);
+                        r = job_reply_add_headers(job, reply);
                 if (r < 0)
                         return r;
                 http_request_answer(request, 0, TAKE_PTR(reply));

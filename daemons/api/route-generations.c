@@ -11,6 +11,7 @@
 #include "job-events.h"
 #include "job-reply.h"
 #include "job-stream.h"
+#include "optimise-wish.h"
 
 #define SUBMIT_DEADLINE_USEC (60 * USEC_PER_SEC) /* longer than a watchdog takes to restart a worker that hangs */
 #define PREFER "Prefer"
@@ -89,6 +90,8 @@ static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *
                 r = json_add_string(parameters, "priority", http_request_header(request, PRIORITY));
         if (r >= 0)
                 r = add_cache_wish(parameters, request);
+        if (r >= 0)
+                r = optimise_wish_add(request, parameters);
         return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
 }
 
@@ -118,7 +121,7 @@ static int answer_images(ApiManager *manager, HttpRequest *request, const Varlin
 
         r = build_images(manager, request, reply, job, &answer);
         if (r >= 0)
-                r = job_reply_add_cache_header(job, answer);
+                r = job_reply_add_headers(job, answer);
         if (r >= 0)
                 *ret = TAKE_PTR(answer);
         return r;
@@ -155,7 +158,7 @@ static int answer_accepted(ApiManager *manager, HttpRequest *request, const Varl
         if (r >= 0)
                 r = http_reply_add_header(answer, "Preference-Applied", PREFERENCE_ASYNC);
         if (r >= 0)
-                r = job_reply_add_cache_header(job, answer);
+                r = job_reply_add_headers(job, answer);
         if (r < 0)
                 return r;
 
@@ -258,7 +261,8 @@ void route_create_generation(ApiManager *manager, HttpRequest *request) {
         ApiError error;
         int r;
 
-        if (!idempotency_key_fits(request, &error) || !priority_fits(request, &error)) {
+        if (!idempotency_key_fits(request, &error) || !priority_fits(request, &error) ||
+            !optimise_wish_fits(request, &error)) {
                 http_request_answer_error(request, &error);
                 return;
         }

@@ -4,6 +4,7 @@
 #include "base/money.h"
 #include "exchange.h"
 #include "image-request.h"
+#include "optimise-wish.h"
 
 #define QUOTE_DEADLINE_USEC (30 * USEC_PER_SEC)
 
@@ -18,7 +19,8 @@ static int build_quote(HttpRequest *request, JsonValue *parameters, JsonValue *p
                 if (r != 0)
                         return r < 0 ? r : -EBADMSG;
         }
-        return json_add(parameters, "request", image_request);
+        r = json_add(parameters, "request", image_request);
+        return r < 0 ? r : optimise_wish_add(request, parameters);
 }
 
 static int copy_text(JsonValue *object, const JsonValue *quote, const char *name) {
@@ -71,6 +73,8 @@ static int answer_quote(_unused_ ApiManager *manager, _unused_ HttpRequest *requ
                 r = json_add_bool(object, "cached", json_get_bool(quote, "cached", false));
         if (r >= 0 && json_has(quote, "left_micros"))
                 r = json_add_integer(object, "left_micros", json_get_integer(quote, "left_micros", 0));
+        if (r >= 0 && json_has(quote, "optimised"))
+                r = json_add(object, "optimised", cJSON_Duplicate(json_get_object(quote, "optimised"), true));
         return r < 0 ? r : http_reply_new_json(ret, MHD_HTTP_OK, object);
 }
 
@@ -86,6 +90,10 @@ void route_quote(ApiManager *manager, HttpRequest *request) {
         ApiError error;
         int r;
 
+        if (!optimise_wish_fits(request, &error)) {
+                http_request_answer_error(request, &error);
+                return;
+        }
         r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
         if (r == IMAGE_REQUEST_INVALID)
                 http_request_answer_error(request, &error);

@@ -124,6 +124,18 @@ static const MetricFamily worker_metrics[] = {
                 .help = "Size of the images that it would answer them with.",
                 .type = METRIC_GAUGE,
         },
+        [METRIC_OPTIMISED_TOTAL] = {
+                .name = "genai_optimised_requests_total",
+                .help = "Accepted requests that the optimiser made cheaper.",
+                .type = METRIC_COUNTER,
+                .labels = { "model" },
+        },
+        [METRIC_OPTIMISED_SAVED] = {
+                .name = "genai_optimised_saved_dollars_total",
+                .help = "By how much that lowered what they may cost at most.",
+                .type = METRIC_COUNTER,
+                .labels = { "model" },
+        },
         {},
 };
 

@@ -17,8 +17,22 @@
 
 /* ------------------------------------------------------------------ io.atelier.Queue */
 
+static OptimiseWish optimise_wish(const JsonValue *parameters) {
+        if (!json_has(parameters, "optimise"))
+                return OPTIMISE_UNSAID;
+        return json_get_bool(parameters, "optimise", false) ? OPTIMISE_ON : OPTIMISE_OFF;
+}
+
 static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
+        const SubmitTerms terms = {
+                .priority = job_priority_from_name(json_get_string(parameters, "priority") ?: "normal"),
+                .cache = {
+                        .no_cache = json_get_bool(parameters, "no_cache", false),
+                        .no_store = json_get_bool(parameters, "no_store", false),
+                },
+                .optimise = optimise_wish(parameters),
+        };
         const Failure *failure;
         Caller caller;
 
@@ -27,12 +41,7 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
                 return queue_refuse(call, failure);
         return queue_submit(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
                             json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
-                            job_priority_from_name(json_get_string(parameters, "priority") ?: "normal"),
-                            (CacheWish) {
-                                    .no_cache = json_get_bool(parameters, "no_cache", false),
-                                    .no_store = json_get_bool(parameters, "no_store", false),
-                            },
-                            json_get_bool(parameters, "with_partial_images", false));
+                            &terms, json_get_bool(parameters, "with_partial_images", false));
 }
 
 static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
@@ -43,7 +52,8 @@ static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userda
         failure = caller_judge(manager, parameters, CALLER_ASKS, &caller);
         if (failure)
                 return queue_refuse(call, failure);
-        return queue_quote(manager->queue, call, &caller, json_get_object(parameters, "request"));
+        return queue_quote(manager->queue, call, &caller, json_get_object(parameters, "request"),
+                           optimise_wish(parameters));
 }
 
 static int on_get_cache(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {

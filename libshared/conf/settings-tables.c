@@ -18,6 +18,7 @@ static const char *const log_level_names[] = {
 static const char *const provider_kind_names[] = { "sandbox", "openai", NULL };
 static const char *const receiver_kind_names[] = { "slack", "webhook", RECEIVER_NAME_JOURNALD, NULL };
 static const char *const require_key_names[] = { "auto", "always", NULL };
+static const char *const optimise_names[] = { "never", "asked", "always", NULL };
 static const char *const severity_names[] = { "info", "warning", "critical", NULL };
 static const char *const answer_names[] = { "url", "b64_json", NULL };
 
@@ -256,6 +257,17 @@ static const ConfSetting worker_settings[] = {
         { "time_zone", CONF_STRING, FIELD(WorkerSettings, time_zone), RANGE(1, 64), .fallback = "UTC",
           .help = "By whose clock days and months of budgets begin: a name such as Europe/Paris, in the system's zone "
                   "database." },
+        { "optimise", CONF_ENUM, FIELD(WorkerSettings, optimise), .values = optimise_names, .fallback = "never",
+          .help = "Whether requests are made cheaper where the prompt or what is left of the budget suggests it: never, "
+                  "where a request asks for it, or always but where one asks not to." },
+        { "optimise_quality_from", CONF_SHARE, FIELD(WorkerSettings, optimise_quality_from),
+          RANGE(1, MICROS_PER_DOLLAR), .fallback = "70%",
+          .help = "Share of a budget from which on the optimiser takes the next lower quality." },
+        { "optimise_size_from", CONF_SHARE, FIELD(WorkerSettings, optimise_size_from), RANGE(1, MICROS_PER_DOLLAR),
+          .fallback = "85%", .help = "The same for the size 1024x1024." },
+        { "optimise_cache_from", CONF_SHARE, FIELD(WorkerSettings, optimise_cache_from), RANGE(1, MICROS_PER_DOLLAR),
+          .fallback = "95%",
+          .help = "The same for images that are there already, by the cache: others are refused, or wait for the budget." },
         { "images_per_request_max", CONF_INTEGER, FIELD(WorkerSettings, images_per_request_max),
           "MAX_IMAGES_PER_REQUEST", RANGE(1, 100), .presets = { "10", "5", "3" },
           .help = "Images of one request (n), whatever the model allows." },

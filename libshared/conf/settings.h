@@ -33,6 +33,13 @@ typedef enum AnswerForm {
         ANSWER_B64_JSON,
 } AnswerForm;
 
+/* Whether requests are made cheaper where that may serve. */
+typedef enum OptimiseRequests {
+        OPTIMISE_NEVER,
+        OPTIMISE_ASKED,               /* those that ask for it */
+        OPTIMISE_ALWAYS,              /* but those that ask not to be */
+} OptimiseRequests;
+
 typedef enum RequireKey {
         REQUIRE_KEY_AUTO,             /* once there is one */
         REQUIRE_KEY_ALWAYS,
@@ -138,6 +145,8 @@ typedef struct WorkerSettings {
         int64_t budget_alert;         /* millionths of a budget; COST_ALERT_THRESHOLD */
         bool budget_pause;            /* AUTO_PAUSE_ON_BUDGET_EXCEEDED */
         char *time_zone;              /* of budgets' days */
+        int optimise;                 /* OptimiseRequests */
+        int64_t optimise_quality_from, optimise_size_from, optimise_cache_from;  /* millionths of a budget */
         int64_t images_per_request_max;  /* MAX_IMAGES_PER_REQUEST; presets 10, 5, 3 */
         usec_t stall_timeout;         /* queue with work and no progress: the watchdog is not fed */
         usec_t idle_timeout, drain_timeout;

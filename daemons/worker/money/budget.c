@@ -66,6 +66,14 @@ bool budget_limit_crossed(const BudgetLimit *limit, const LedgerAmounts *before,
         return ledger_gone(before) < limit->alert && ledger_gone(after) >= limit->alert;
 }
 
+int64_t budget_limit_share(const BudgetLimit *limit, micros_t amount) {
+        if (amount >= limit->limit)
+                return MICROS_PER_DOLLAR;
+        if (amount <= INT64_MAX / MICROS_PER_DOLLAR)
+                return amount * MICROS_PER_DOLLAR / limit->limit;
+        return amount / (limit->limit / MICROS_PER_DOLLAR);
+}
+
 int budget_limit_describe(const BudgetLimit *limit, Buffer *text) {
         char amount[MONEY_TEXT_MAX];
         const char *period = limit->period == BUDGET_PERIOD_EVER ? "total"

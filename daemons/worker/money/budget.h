@@ -64,5 +64,8 @@ bool budget_limit_fits(const BudgetLimit *limit, const LedgerAmounts *amounts, m
 /* Does what has gone cross the alert by an entry that makes `before` into `after`? */
 bool budget_limit_crossed(const BudgetLimit *limit, const LedgerAmounts *before, const LedgerAmounts *after);
 
+/* How much of it so much is: a share in millionths, rounded down and at most one whole. */
+int64_t budget_limit_share(const BudgetLimit *limit, micros_t amount);
+
 /* "the daily budget of $50.00", "the monthly budget of key K of $5.00". -ENOMEM. */
 int budget_limit_describe(const BudgetLimit *limit, Buffer *text);

@@ -93,29 +93,54 @@ void spending_budget(Spending *spending, const char *model, const char *key, int
         ret->paused = spending_pause(spending)->since > 0;
 }
 
-int spending_left(Spending *spending, const char *model, const char *key, micros_t *ret, bool *ret_paused) {
+typedef int (*LimitVisitor)(const BudgetLimit *limit, micros_t committed, void *userdata);
+
+/* Each limit of a job that came now, with what is committed of it. */
+static int visit_limits(Spending *spending, const char *model, const char *key, bool *ret_paused, LimitVisitor visit,
+                        void *userdata) {
         Store *store = commit_group_store(spending->manager->group);
         Budget budget;
+        int r = 0;
 
         if (!store)
                 return -EIO;
         spending_budget(spending, model, key, calendar_day(time_now_realtime()), &budget);
-        *ret = MICROS_INFINITY;
         *ret_paused = budget.paused;
-        for (size_t i = 0; i < budget.n; i++) {
+        for (size_t i = 0; i < budget.n && r >= 0; i++) {
                 const BudgetLimit *limit = &budget.limits[i];
                 LedgerAmounts used;
-                micros_t left;
-                int r;
 
                 r = store_ledger_total(store, limit->scope, limit->period, limit->name, &used);
-                if (r < 0)
-                        return r;
-                left = limit->limit - ledger_committed(&used);
-                left = MAX(left, INT64_C(0));
-                *ret = MIN(*ret, left);
+                if (r >= 0)
+                        r = visit(limit, ledger_committed(&used), userdata);
         }
+        return MIN(r, 0);
+}
+
+static int find_least_left(const BudgetLimit *limit, micros_t committed, void *userdata) {
+        micros_t *least = userdata, left = MAX(limit->limit - committed, INT64_C(0));
+
+        *least = MIN(*least, left);
         return 0;
+}
+
+int spending_left(Spending *spending, const char *model, const char *key, micros_t *ret, bool *ret_paused) {
+        *ret = MICROS_INFINITY;
+        return visit_limits(spending, model, key, ret_paused, find_least_left, ret);
+}
+
+static int find_most_gone(const BudgetLimit *limit, micros_t committed, void *userdata) {
+        int64_t *most = userdata, share = budget_limit_share(limit, committed);
+
+        *most = MAX(*most, share);
+        return 0;
+}
+
+int spending_share_gone(Spending *spending, const char *model, const char *key, int64_t *ret) {
+        bool paused;
+
+        *ret = 0;
+        return visit_limits(spending, model, key, &paused, find_most_gone, ret);
 }
 
 /* ------------------------------------------------------------------ telling */

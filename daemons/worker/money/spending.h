@@ -22,6 +22,10 @@ void spending_budget(Spending *spending, const char *model, const char *key, int
  * spending is paused. -EIO while there is no store. */
 int spending_left(Spending *spending, const char *model, const char *key, micros_t *ret, bool *ret_paused);
 
+/* How much of the tightest budget of such a job is spent, reserved or possibly charged: a share in millionths, at most
+ * one whole; 0 where nothing limits it. -EIO while there is no store. */
+int spending_share_gone(Spending *spending, const char *model, const char *key, int64_t *ret);
+
 /* Entries with that verdict are durable: alerts that were crossed are told. */
 void spending_booked(Spending *spending, const BudgetVerdict *verdict);
 

@@ -1,6 +1,7 @@
 #include "queue/queue-private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -8,11 +9,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatch/dispatcher.h"
-#include "dispatch/fallback.h"
-#include "money/job-price.h"
 #include "money/spending.h"
 #include "queue/picture-cache.h"
 #include "queue/request-check.h"
+#include "queue/request-price.h"
 #include "queue/request-translate.h"
 
 #define STORAGE_CHECK_USEC USEC_PER_SEC
@@ -20,6 +20,7 @@
 
 typedef struct Submission {
         QueueRequest request;        /* first: it is freed as this */
+        RequestPrice price;
         Budget budget;
         BudgetVerdict verdict;
 } Submission;
@@ -94,8 +95,13 @@ static int refuse_over_budget(Submission *submission, VarlinkCall *call) {
         QueueRequest *request = &submission->request;
         _cleanup_free_ char *message = NULL;
 
-        message = spending_refused(request->queue->manager->spending, &submission->verdict,
-                                   request->job->cost_before.reserved);
+        if (submission->price.gone > 0)
+                message = text_format("%" PRIi64 " %% of a budget that the request counts against are gone: only what "
+                                      "the cache has is served now (worker.optimise). It is not in the cache.",
+                                      submission->price.gone / (MICROS_PER_DOLLAR / 100));
+        else
+                message = spending_refused(request->queue->manager->spending, &submission->verdict,
+                                           request->job->cost_before.reserved);
         if (!call)
                 return 0;
         if (!message)
@@ -127,6 +133,16 @@ static void count_cache_use(Metrics *metrics, const Job *job) {
                 metrics_add(metrics, METRIC_JOBS_TOTAL, METRIC_VALUES(job_status_name(job->status)), 1);
 }
 
+static void count_saved(Metrics *metrics, const Submission *submission) {
+        const char *model = submission->request.job->model;
+
+        if (submission->price.saved == 0)
+                return;
+        metrics_add(metrics, METRIC_OPTIMISED_TOTAL, METRIC_VALUES(model), 1);
+        metrics_add(metrics, METRIC_OPTIMISED_SAVED, METRIC_VALUES(model),
+                    (double) submission->price.saved / (double) MICROS_PER_DOLLAR);
+}
+
 static void on_submitted(Write *write, int result) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         VarlinkCall *call = queue_request_take_call(request);
@@ -143,6 +159,8 @@ static void on_submitted(Write *write, int result) {
         }
         if (result == 0)
                 count_cache_use(queue->manager->metrics, request->job);
+        if (result == 0 && request->inserted && !request->followed)
+                count_saved(queue->manager->metrics, CONTAINER_OF(request, Submission, request));
         if (result < 0 && result != -ECANCELED)
                 log_refusal(queue, result);
         queue_log_unanswered(answer(CONTAINER_OF(request, Submission, request), call, result), request->id);
@@ -203,7 +221,9 @@ static int new_job(Job **ret, const Caller *caller, const char *request_id, cons
         job->response_format = strdup(request_response_format(request, model));
         job->request = json_format(translation->request);
         job->asked = translation->asked ? json_format(translation->asked) : NULL;
-        if (!job->model || !job->response_format || !job->request || (translation->asked && !job->asked))
+        job->optimised = translation->optimised ? json_format(translation->optimised) : NULL;
+        if (!job->model || !job->response_format || !job->request || (translation->asked && !job->asked) ||
+            (translation->optimised && !job->optimised))
                 return -ENOMEM;
         if (*caller->key && !(job->key = strdup(caller->key)))
                 return -ENOMEM;
@@ -267,37 +287,44 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         return r != 0 ? r : check_room(queue, call);
 }
 
-static int price_submission(Queue *queue, VarlinkCall *call, const Translation *translation, micros_t *ret) {
+static int price_submission(Queue *queue, VarlinkCall *call, const Caller *caller, OptimiseWish wish,
+                            Translation *translation, RequestPrice *ret) {
         _cleanup_(buffer_done) Buffer reason = {};
-        GenerationRequest generation;
         int r;
 
-        request_to_generation(translation->request, translation->model, &generation);
-        r = job_price_ceiling(queue->manager->prices, translation->model, &generation, time_now_realtime(), ret,
-                              &reason);
-        if (r == 0)
-                r = fallback_raise_ceiling(queue->manager, translation->request, translation->model, ret);
+        r = request_price(queue->manager, caller, wish, translation, ret, &reason);
         if (r != PRICE_MISSING)
                 return r;
         r = queue_refuse_without_price(call, &reason);
         return r < 0 ? r : SUBMISSION_REFUSED;
 }
 
+/* One that only the cache may serve reserves nothing: to every other it is as if spending were paused. */
+static void set_budget(Submission *submission, const Job *job) {
+        Spending *spending = submission->request.queue->manager->spending;
+
+        if (submission->price.ceiling == 0)
+                return;
+        spending_budget(spending, job->model, job->key, job->cost_before.day, &submission->budget);
+        if (submission->price.gone > 0)
+                submission->budget.paused = true;
+}
+
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
-                 const char *idempotency_key, const JsonValue *request, JobPriority priority, CacheWish wish,
+                 const char *idempotency_key, const JsonValue *request, const SubmitTerms *terms,
                  bool with_partials) {
         _cleanup_(translation_done) Translation translation = {};
         _cleanup_(job_freep) Job *job = NULL;
         Submission *submission;
         const ModelConf *model;
-        micros_t ceiling;
+        RequestPrice price;
         int r;
 
         if (!id_valid(request_id))
                 return varlink_call_invalid_parameter(call, "request_id");
         if (idempotency_key && !idempotency_key_valid(idempotency_key))
                 return varlink_call_invalid_parameter(call, "idempotency_key");
-        if (priority == JOB_PRIORITY_INVALID)
+        if (terms->priority == JOB_PRIORITY_INVALID)
                 return varlink_call_invalid_parameter(call, "priority");
         /* What this process accepted now nobody would start: the caller asks again and reaches the next one. */
         if (service_stopping(queue->manager->service)) {
@@ -308,17 +335,17 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
         if (r == 0)
                 r = request_translate(queue_settings(queue), request, model, &translation);
         if (r == 0)
-                r = price_submission(queue, call, &translation, &ceiling);
+                r = price_submission(queue, call, caller, terms->optimise, &translation, &price);
         if (r != 0)
                 return MIN(r, 0);
 
-        r = new_job(&job, caller, request_id, request, model, &translation, ceiling);
+        r = new_job(&job, caller, request_id, request, model, &translation, price.ceiling);
         if (r >= 0)
-                job->priority = priority;
+                job->priority = terms->priority;
         if (r >= 0)
                 r = set_idempotency(job, idempotency_key, request);
         if (r >= 0)
-                r = picture_cache_terms(queue->manager, &translation, caller, wish, &job->cache);
+                r = picture_cache_terms(queue->manager, &translation, caller, terms->cache, &job->cache);
         if (r < 0)
                 return r;
         submission = calloc(1, sizeof(*submission));
@@ -326,9 +353,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
                 return -ENOMEM;
         queue_request_init(&submission->request, queue, call, caller, job->id, apply_submission, on_submitted);
         submission->request.write.settle = settle_submission;
-        if (ceiling > 0)
-                spending_budget(queue->manager->spending, job->model, job->key, job->cost_before.day,
-                                &submission->budget);
+        submission->price = price;
+        set_budget(submission, job);
         submission->request.job = TAKE_PTR(job);
         submission->request.with_partials = with_partials;
         commit_group_add(queue->manager->group, &submission->request.write);

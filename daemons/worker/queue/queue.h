@@ -3,6 +3,14 @@
 
 #include "keys/caller.h"
 #include "queue/picture-cache.h"
+#include "queue/request-price.h"
+
+/* What a client says of how its request is to be served. */
+typedef struct SubmitTerms {
+        JobPriority priority;
+        CacheWish cache;
+        OptimiseWish optimise;
+} SubmitTerms;
 
 int queue_new(Queue **ret, Manager *manager);
 Queue *queue_free(Queue *queue);
@@ -10,9 +18,10 @@ DEFINE_CLEANUP(Queue *, queue_free);
 
 /* Each answers the call, now or when it is durable. A job that the caller may not see is not found. */
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
-                 const char *idempotency_key, const JsonValue *request, JobPriority priority, CacheWish wish,
+                 const char *idempotency_key, const JsonValue *request, const SubmitTerms *terms,
                  bool with_partials);
-int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request);
+int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request,
+                OptimiseWish optimise);
 int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials);
 int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
 int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after,

@@ -79,6 +79,7 @@ int request_translate(const Settings *settings, const JsonValue *request, const 
 
 void translation_done(Translation *translation) {
         (void) json_free(translation->asked);
+        (void) json_free(translation->optimised);
         (void) json_free(translation->owned);
         *translation = (Translation) {};
 }

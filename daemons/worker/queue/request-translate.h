@@ -11,6 +11,7 @@ typedef struct Translation {
         const ModelConf *model;      /* the model that is asked; no alias. Of the settings */
         const JsonValue *request;    /* an ImageRequest in its terms */
         JsonValue *asked;            /* io.atelier.Queue.Asked; NULL: as `request` says */
+        JsonValue *optimised;        /* io.atelier.Queue.Optimised, by request_price(); NULL: as it was asked for */
         JsonValue *owned;
 } Translation;
 

@@ -143,6 +143,7 @@ Job *job_free(Job *job) {
         free(job->response_format);
         free(job->request);
         free(job->asked);
+        free(job->optimised);
         free(job->idempotency.key);
         free(job->cache.ended);
         free(job);
@@ -268,6 +269,8 @@ JsonValue *job_to_json(const Job *job) {
                 r = json_add(value, "request", cJSON_CreateRaw(job->request));
         if (r >= 0 && job->asked)
                 r = json_add(value, "asked", cJSON_CreateRaw(job->asked));
+        if (r >= 0 && job->optimised)
+                r = json_add(value, "optimised", cJSON_CreateRaw(job->optimised));
         if (r >= 0)
                 r = json_add_integer(value, "created_at", (int64_t) job->created_at);
         if (r >= 0)

@@ -140,6 +140,7 @@ typedef struct Job {
         char *response_format;       /* "url" or "b64_json" */
         char *request;               /* the ImageRequest as JSON text, in the terms of `model`, which is no alias */
         char *asked;                 /* of an alias: the Asked as JSON text, else NULL */
+        char *optimised;             /* by the optimiser: the Optimised as JSON text, else NULL */
         usec_t created_at, started_at, ended_at;
         usec_t not_before;           /* realtime: a queued job that is to be tried again; 0: any other */
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */

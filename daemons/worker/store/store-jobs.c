@@ -70,6 +70,7 @@ static int insert_job(Store *store, Job *job, int64_t leader) {
         if (leader > 0)
                 (void) sqlite3_bind_int64(statement, 15, leader);
         (void) sqlite3_bind_int(statement, 16, job->priority);
+        store_bind_text(statement, 17, job->optimised);
         r = store_step(store, statement);
         if (r < 0)
                 return r;

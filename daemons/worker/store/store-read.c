@@ -139,6 +139,8 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         if (r >= 0)
                 r = store_column_text(statement, 18, &job->asked);
         if (r >= 0)
+                r = store_column_text(statement, 24, &job->optimised);
+        if (r >= 0)
                 r = store_column_text(statement, 19, &job->key);
         if (r >= 0)
                 r = store_column_json(statement, 9, &job->usage);

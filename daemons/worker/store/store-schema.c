@@ -181,6 +181,9 @@ const char *const store_migrations[] = {
         "ALTER TABLE attempt ADD COLUMN model TEXT;"
         "ALTER TABLE attempt ADD COLUMN note TEXT;"
         "ALTER TABLE attempt ADD COLUMN next_model TEXT;",
+
+        /* 10 → 11: what the optimiser changed: io.atelier.Queue.Optimised; NULL where that is nothing. */
+        "ALTER TABLE job ADD COLUMN optimised TEXT;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

@@ -12,7 +12,8 @@
 
 #define JOB_COLUMNS \
         "id, sequence, status, model, response_format, request, created_at, started_at, ended_at, usage, reply, failure, " \
-        "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before, picture, origin, priority"
+        "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before, picture, origin, priority, " \
+        "optimised"
 #define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
 
 static const char *const statement_texts[_STATEMENTS] = {
@@ -24,8 +25,8 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
         [STATEMENT_SUBMIT] =
                 "INSERT INTO job (id, status, model, response_format, request, created_at, asked, key, held, started_at, "
-                "ended_at, reply, picture, origin, leader, party, priority) "
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ifnull(?8, ''), ?16) "
+                "ended_at, reply, picture, origin, leader, party, priority, optimised) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ifnull(?8, ''), ?16, ?17) "
                 "ON CONFLICT (id) DO NOTHING",
         [STATEMENT_SET_COST] =
                 "UPDATE job SET reserved = ?2, charged = ?3, unknown = ?4, budget_day = ?5, entry = ?6 WHERE id = ?1",
