@@ -82,6 +82,8 @@ typedef enum Statement {
         STATEMENT_RECEIPT_ENTRIES,
         STATEMENT_RECEIPT_SETTLEMENT,
         STATEMENT_RECEIPT_JOBS,
+        STATEMENT_COUNT_DUE,
+        STATEMENT_COUNT_OF_PARTY,
         _STATEMENTS,
 } Statement;
 

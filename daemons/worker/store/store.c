@@ -194,6 +194,12 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "WHERE sequence > coalesce((SELECT sequence FROM client_key WHERE id = ?1), 0) "
                 "ORDER BY sequence LIMIT ?2",
         [STATEMENT_HAS_KEYS] = "SELECT EXISTS (SELECT 1 FROM client_key)",
+        [STATEMENT_COUNT_DUE] =
+                "SELECT count(*) FROM (SELECT 1 FROM job WHERE status = 0 AND held = 0 AND not_before <> 0 "
+                "AND model = ?1 AND (not_before, sequence) < (?2, ?3) LIMIT ?4)",
+        [STATEMENT_COUNT_OF_PARTY] =
+                "SELECT count(*) FROM (SELECT 1 FROM job WHERE status = 0 AND held = 0 AND not_before = 0 "
+                "AND model = ?1 AND party = ?2 AND (priority, sequence) < (?3, ?4) LIMIT ?5)",
 };
 
 int store_error(const Store *store, int result) {
