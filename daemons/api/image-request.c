@@ -118,7 +118,7 @@ static int check_member(const JsonValue *member, ApiError *error) {
         }
 }
 
-static int parse_object(const char *text, size_t size, JsonValue **ret, ApiError *error) {
+int image_request_parse_object(const char *text, size_t size, JsonValue **ret, ApiError *error) {
         _cleanup_(json_freep) JsonValue *body = NULL;
         JsonError where = {};
         int r;
@@ -142,13 +142,8 @@ static int parse_object(const char *text, size_t size, JsonValue **ret, ApiError
 }
 
 /* What the worker need not see is taken out of the body's own tree, and the rest becomes the request. */
-int image_request_parse(const char *text, size_t size, JsonValue **ret, ApiError *error) {
-        _cleanup_(json_freep) JsonValue *body = NULL;
+int image_request_check(JsonValue *body, ApiError *error) {
         int r;
-
-        r = parse_object(text, size, &body, error);
-        if (r != 0)
-                return r;
 
         for (JsonValue *member = body->child, *next; member; member = next) {
                 next = member->next;
@@ -163,7 +158,17 @@ int image_request_parse(const char *text, size_t size, JsonValue **ret, ApiError
                               "Missing required parameter: 'prompt'.");
                 return IMAGE_REQUEST_INVALID;
         }
-
-        *ret = TAKE_PTR(body);
         return 0;
+}
+
+int image_request_parse(const char *text, size_t size, JsonValue **ret, ApiError *error) {
+        _cleanup_(json_freep) JsonValue *body = NULL;
+        int r;
+
+        r = image_request_parse_object(text, size, &body, error);
+        if (r == 0)
+                r = image_request_check(body, error);
+        if (r == 0)
+                *ret = TAKE_PTR(body);
+        return r;
 }

@@ -14,3 +14,7 @@ enum {
 /* 0 with *ret the ImageRequest (null members left out); IMAGE_REQUEST_INVALID with *error the
  * answer to give; -ENOMEM. */
 int image_request_parse(const char *text, size_t size, JsonValue **ret, ApiError *error);
+
+/* The two steps of it: the body as an object, as yet unchecked; and the check, which makes it the ImageRequest. */
+int image_request_parse_object(const char *text, size_t size, JsonValue **ret, ApiError *error);
+int image_request_check(JsonValue *body, ApiError *error);

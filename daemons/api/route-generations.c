@@ -12,11 +12,11 @@
 #include "job-reply.h"
 #include "job-stream.h"
 #include "optimise-wish.h"
+#include "submit-headers.h"
 
 #define SUBMIT_DEADLINE_USEC (60 * USEC_PER_SEC) /* longer than a watchdog takes to restart a worker that hangs */
 #define PREFER "Prefer"
 #define PREFERENCE_ASYNC "respond-async"
-#define IDEMPOTENCY_KEY "Idempotency-Key"
 #define IDEMPOTENCY_KEY_BYTES_MAX 255
 #define PRIORITY "x-atelier-priority"
 
@@ -61,7 +61,7 @@ static bool priority_fits(const HttpRequest *request, ApiError *error) {
         return false;
 }
 
-static int add_cache_wish(JsonValue *parameters, HttpRequest *request) {
+int cache_wish_add(JsonValue *parameters, HttpRequest *request) {
         int r = 0;
 
         if (has_cache_directive(request, "no-cache"))
@@ -89,7 +89,7 @@ static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *
         if (r >= 0)
                 r = json_add_string(parameters, "priority", http_request_header(request, PRIORITY));
         if (r >= 0)
-                r = add_cache_wish(parameters, request);
+                r = cache_wish_add(parameters, request);
         if (r >= 0)
                 r = optimise_wish_add(request, parameters);
         return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
@@ -240,8 +240,7 @@ static const ExchangeKind *choose_kind(HttpRequest *request, const JsonValue *im
         return json_get_bool(image_request, "stream", false) ? &submit_and_stream : &submit_and_wait;
 }
 
-/* It is optional; one that can't be kept is refused rather than ignored, since its client relies on it. */
-static bool idempotency_key_fits(const HttpRequest *request, ApiError *error) {
+bool idempotency_key_fits(const HttpRequest *request, ApiError *error) {
         const char *key = http_request_header(request, IDEMPOTENCY_KEY);
         bool printable = true;
 

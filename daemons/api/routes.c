@@ -6,6 +6,7 @@
 #include "base/text.h"
 
 static const char *const list_parameters[] = { "limit", "after", "status", NULL };
+static const char *const page_parameters[] = { "limit", "after", NULL };
 
 const Route api_routes[] = {
         { "POST", "/v1/images/generations", route_create_generation, .takes_body = true },
@@ -16,6 +17,11 @@ const Route api_routes[] = {
         { "GET", "/v1/jobs/{id}", route_get_job },
         { "DELETE", "/v1/jobs/{id}", route_delete_job },
         { "GET", "/v1/jobs/{id}/events", route_watch_job },
+        { "POST", "/v1/batches", route_create_batch, .takes_body = true },
+        { "GET", "/v1/batches", route_list_batches, .parameters = page_parameters },
+        { "GET", "/v1/batches/{id}", route_get_batch },
+        { "GET", "/v1/batches/{id}/items", route_list_batch_items, .parameters = page_parameters },
+        { "POST", "/v1/batches/{id}/cancel", route_cancel_batch },
         { "GET", "/v1/usage", route_get_usage },
         { "GET", "/v1/models", route_list_models },
         { "GET", "/v1/models/{id}", route_get_model },

@@ -11,6 +11,7 @@ typedef struct KnownError {
 
 static const KnownError known_errors[] = {
         { "io.atelier.Queue.JobNotFound", 404, "job_not_found", "No such job." },
+        { "io.atelier.Queue.BatchNotFound", 404, "batch_not_found", "No such batch." },
         { "io.atelier.Queue.JobInProgress", 409, "job_in_progress",
           "The job is in progress: its request has been sent and is paid for, so it can't be cancelled." },
         { "io.atelier.Ledger.StoreUnavailable", 503, "storage_unavailable",

@@ -23,9 +23,8 @@ static OptimiseWish optimise_wish(const JsonValue *parameters) {
         return json_get_bool(parameters, "optimise", false) ? OPTIMISE_ON : OPTIMISE_OFF;
 }
 
-static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
-        Manager *manager = userdata;
-        const SubmitTerms terms = {
+static SubmitTerms submit_terms(const JsonValue *parameters) {
+        return (SubmitTerms) {
                 .priority = job_priority_from_name(json_get_string(parameters, "priority") ?: "normal"),
                 .cache = {
                         .no_cache = json_get_bool(parameters, "no_cache", false),
@@ -33,6 +32,11 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
                 },
                 .optimise = optimise_wish(parameters),
         };
+}
+
+static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        const SubmitTerms terms = submit_terms(parameters);
         const Failure *failure;
         Caller caller;
 
@@ -192,6 +196,76 @@ static int on_release(VarlinkCall *call, const JsonValue *parameters, void *user
         return queue_release(manager->queue, call, json_get_array(parameters, "ids"));
 }
 
+/* Batches */
+
+static int on_submit_batch(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        const BatchTerms terms = {
+                .submit = submit_terms(parameters),
+                .idempotency_key = json_get_string(parameters, "idempotency_key"),
+                .metadata = json_get_object(parameters, "metadata"),
+        };
+        const Failure *failure;
+        Caller caller;
+
+        failure = caller_judge(manager, parameters, CALLER_ASKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        return queue_submit_batch(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
+                                  json_get_array(parameters, "items"), &terms);
+}
+
+static int on_get_batch(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        const Failure *failure;
+        Caller caller;
+
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        return queue_get_batch(manager->queue, call, &caller, json_get_string(parameters, "id"));
+}
+
+static int on_list_batches(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        int64_t limit = json_get_integer(parameters, "limit", QUEUE_BATCHES_MAX);
+        const Failure *failure;
+        Caller caller;
+
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        if (limit < 1 || limit > QUEUE_BATCHES_MAX)
+                return varlink_call_invalid_parameter(call, "limit");
+        return queue_list_batches(manager->queue, call, &caller, json_get_string(parameters, "after"), (size_t) limit);
+}
+
+static int on_list_batch_items(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        int64_t limit = json_get_integer(parameters, "limit", QUEUE_LIST_DEFAULT);
+        const Failure *failure;
+        Caller caller;
+
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        if (limit < 1 || limit > QUEUE_LIST_MAX)
+                return varlink_call_invalid_parameter(call, "limit");
+        return queue_list_batch_items(manager->queue, call, &caller, json_get_string(parameters, "id"),
+                                      json_get_integer(parameters, "after", 0), (size_t) limit);
+}
+
+static int on_cancel_batch(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        const Failure *failure;
+        Caller caller;
+
+        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        if (failure)
+                return queue_refuse(call, failure);
+        return queue_cancel_batch(manager->queue, call, &caller, json_get_string(parameters, "id"));
+}
+
 static const VarlinkMethod queue_methods[] = {
         { "Submit", on_submit, false },
         { "Quote", on_quote, false },
@@ -206,6 +280,11 @@ static const VarlinkMethod queue_methods[] = {
         { "Pause", on_pause, false },
         { "Resume", on_resume, false },
         { "Release", on_release, false },
+        { "SubmitBatch", on_submit_batch, false },
+        { "GetBatch", on_get_batch, false },
+        { "ListBatches", on_list_batches, false },
+        { "ListBatchItems", on_list_batch_items, false },
+        { "CancelBatch", on_cancel_batch, false },
         {},
 };
 

@@ -52,6 +52,27 @@ int queue_reply_result(VarlinkCall *call, const char *id, int result);
 /* 400 price_unknown with what the price book said. */
 int queue_refuse_without_price(VarlinkCall *call, Buffer *reason);
 
+/* What a submission is made of, alone or within a batch. */
+enum {
+        QUEUE_REFUSED = 1,  /* the call has been answered */
+};
+
+/* Is there room for so many more jobs? */
+int queue_check_room(Queue *queue, VarlinkCall *call, int64_t jobs);
+
+/* Why the model can't be asked for now; NULL: it can. */
+const Failure *queue_missing_key(Queue *queue, const ModelConf *model);
+bool queue_idempotency_key_valid(const char *key);
+int queue_new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
+                  const ModelConf *model, const Translation *translation, micros_t ceiling);
+
+/* Jobs inserted whose commit is to come. */
+void queue_hold_uncommitted(Queue *queue, int64_t jobs);
+void queue_release_uncommitted(Queue *queue, int64_t jobs);
+
+void queue_count_cache_use(Metrics *metrics, const Job *job);
+void queue_count_saved(Metrics *metrics, const char *model, micros_t saved);
+
 /* An answer that could not be given is worth a line, unless the client has gone. */
 void queue_log_unanswered(int error, const char *id);
 

@@ -26,14 +26,14 @@ typedef struct Submission {
 } Submission;
 
 /* From its insertion on, the job keeps the daemon from exiting, even if its client goes at once. */
-static void hold_uncommitted(Queue *queue) {
-        queue->uncommitted++;
+void queue_hold_uncommitted(Queue *queue, int64_t jobs) {
+        queue->uncommitted += jobs;
         service_hold(queue->manager->service);
         dispatcher_look(queue->manager->dispatcher);
 }
 
-static void release_uncommitted(Queue *queue) {
-        queue->uncommitted--;
+void queue_release_uncommitted(Queue *queue, int64_t jobs) {
+        queue->uncommitted -= jobs;
         service_release(queue->manager->service);
 }
 
@@ -54,7 +54,7 @@ static int apply_submission(Write *write, Store *store) {
         request->followed = request->job->cache.follows;
         if (request->job->status == JOB_QUEUED) {
                 request->inserted = true;
-                hold_uncommitted(request->queue);
+                queue_hold_uncommitted(request->queue, 1);
         }
         return 0;
 }
@@ -125,7 +125,7 @@ static int answer(Submission *submission, VarlinkCall *call, int result) {
         return watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials);
 }
 
-static void count_cache_use(Metrics *metrics, const Job *job) {
+void queue_count_cache_use(Metrics *metrics, const Job *job) {
         if (!*job->cache.picture)
                 return;
         metrics_add(metrics, METRIC_CACHE_REQUESTS, METRIC_VALUES(job_origin_name(job->cache.origin)), 1);
@@ -133,14 +133,12 @@ static void count_cache_use(Metrics *metrics, const Job *job) {
                 metrics_add(metrics, METRIC_JOBS_TOTAL, METRIC_VALUES(job_status_name(job->status)), 1);
 }
 
-static void count_saved(Metrics *metrics, const Submission *submission) {
-        const char *model = submission->request.job->model;
-
-        if (submission->price.saved == 0)
+void queue_count_saved(Metrics *metrics, const char *model, micros_t saved) {
+        if (saved == 0)
                 return;
         metrics_add(metrics, METRIC_OPTIMISED_TOTAL, METRIC_VALUES(model), 1);
         metrics_add(metrics, METRIC_OPTIMISED_SAVED, METRIC_VALUES(model),
-                    (double) submission->price.saved / (double) MICROS_PER_DOLLAR);
+                    (double) saved / (double) MICROS_PER_DOLLAR);
 }
 
 static void on_submitted(Write *write, int result) {
@@ -155,12 +153,13 @@ static void on_submitted(Write *write, int result) {
                         dispatcher_add_waiting(queue->manager->dispatcher, 1);
                 else
                         picture_cache_succeeded(queue->manager, &request->succession);
-                release_uncommitted(queue);
+                queue_release_uncommitted(queue, 1);
         }
         if (result == 0)
-                count_cache_use(queue->manager->metrics, request->job);
+                queue_count_cache_use(queue->manager->metrics, request->job);
         if (result == 0 && request->inserted && !request->followed)
-                count_saved(queue->manager->metrics, CONTAINER_OF(request, Submission, request));
+                queue_count_saved(queue->manager->metrics, request->job->model,
+                                  CONTAINER_OF(request, Submission, request)->price.saved);
         if (result < 0 && result != -ECANCELED)
                 log_refusal(queue, result);
         queue_log_unanswered(answer(CONTAINER_OF(request, Submission, request), call, result), request->id);
@@ -195,7 +194,7 @@ static int set_idempotency(Job *job, const char *key, const JsonValue *request) 
         return sha256_text(text, strlen(text), job->idempotency.request);
 }
 
-static bool idempotency_key_valid(const char *key) {
+bool queue_idempotency_key_valid(const char *key) {
         size_t length = strlen(key);
 
         for (const char *c = key; *c; c++)
@@ -205,8 +204,8 @@ static bool idempotency_key_valid(const char *key) {
 }
 
 /* `model` is what the request names; an alias ends here. */
-static int new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
-                   const ModelConf *model, const Translation *translation, micros_t ceiling) {
+int queue_new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
+                  const ModelConf *model, const Translation *translation, micros_t ceiling) {
         _cleanup_(job_freep) Job *job = NULL;
 
         job = calloc(1, sizeof(*job));
@@ -232,15 +231,11 @@ static int new_job(Job **ret, const Caller *caller, const char *request_id, cons
         return 0;
 }
 
-enum {
-        SUBMISSION_REFUSED = 1,  /* the call has been answered */
-};
-
-static int check_room(Queue *queue, VarlinkCall *call) {
+int queue_check_room(Queue *queue, VarlinkCall *call, int64_t jobs) {
         int r = 0;
 
         if (dispatcher_waiting(queue->manager->dispatcher) + dispatcher_following(queue->manager->dispatcher) +
-                    queue->uncommitted >=
+                    queue->uncommitted + jobs >
             queue_settings(queue)->worker.queue_max)
                 r = queue_refuse_text(call, 503, "server_error", "queue_full",
                                       "Too many jobs are waiting (worker.queue_max). Try again later.");
@@ -251,25 +246,31 @@ static int check_room(Queue *queue, VarlinkCall *call) {
                 r = queue_reply_result(call, NULL, -ENOSPC);
         else
                 return 0;
-        return r < 0 ? r : SUBMISSION_REFUSED;
+        return r < 0 ? r : QUEUE_REFUSED;
 }
 
 /* GET /v1/models does not list it either. */
-static int check_key(Queue *queue, VarlinkCall *call, const ModelConf *model) {
+const Failure *queue_missing_key(Queue *queue, const ModelConf *model) {
         const ProviderSlot *slot = provider_table_find(queue->manager->providers, model->provider);
-        const Failure failure = {
+        static const Failure failure = {
                 .status = 404,
                 .type = (char *) "invalid_request_error",
                 .code = (char *) "model_not_found",
                 .param = (char *) "model",
                 .message = (char *) "The model's provider has no key here; GET /v1/models lists what can be used.",
         };
+
+        return slot && provider_has_key(slot->provider) ? NULL : &failure;
+}
+
+static int check_key(Queue *queue, VarlinkCall *call, const ModelConf *model) {
+        const Failure *failure = queue_missing_key(queue, model);
         int r;
 
-        if (slot && provider_has_key(slot->provider))
+        if (!failure)
                 return 0;
-        r = queue_refuse(call, &failure);
-        return r < 0 ? r : SUBMISSION_REFUSED;
+        r = queue_refuse(call, failure);
+        return r < 0 ? r : QUEUE_REFUSED;
 }
 
 /* The request as it is asked: is it well formed, may it wait here? */
@@ -280,11 +281,11 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         r = request_check(queue_settings(queue), request, time_now_realtime(), ret, &failure);
         if (r == REQUEST_INVALID) {
                 r = queue_refuse(call, &failure);
-                return r < 0 ? r : SUBMISSION_REFUSED;
+                return r < 0 ? r : QUEUE_REFUSED;
         }
         if (r == 0)
                 r = check_key(queue, call, *ret);
-        return r != 0 ? r : check_room(queue, call);
+        return r != 0 ? r : queue_check_room(queue, call, 1);
 }
 
 static int price_submission(Queue *queue, VarlinkCall *call, const Caller *caller, OptimiseWish wish,
@@ -296,7 +297,7 @@ static int price_submission(Queue *queue, VarlinkCall *call, const Caller *calle
         if (r != PRICE_MISSING)
                 return r;
         r = queue_refuse_without_price(call, &reason);
-        return r < 0 ? r : SUBMISSION_REFUSED;
+        return r < 0 ? r : QUEUE_REFUSED;
 }
 
 /* One that only the cache may serve reserves nothing: to every other it is as if spending were paused. */
@@ -322,7 +323,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
 
         if (!id_valid(request_id))
                 return varlink_call_invalid_parameter(call, "request_id");
-        if (idempotency_key && !idempotency_key_valid(idempotency_key))
+        if (idempotency_key && !queue_idempotency_key_valid(idempotency_key))
                 return varlink_call_invalid_parameter(call, "idempotency_key");
         if (terms->priority == JOB_PRIORITY_INVALID)
                 return varlink_call_invalid_parameter(call, "priority");
@@ -339,7 +340,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
         if (r != 0)
                 return MIN(r, 0);
 
-        r = new_job(&job, caller, request_id, request, model, &translation, price.ceiling);
+        r = queue_new_job(&job, caller, request_id, request, model, &translation, price.ceiling);
         if (r >= 0)
                 job->priority = terms->priority;
         if (r >= 0)

@@ -32,9 +32,26 @@ int queue_get_cache(Queue *queue, VarlinkCall *call);
 int queue_clear_cache(Queue *queue, VarlinkCall *call);
 int queue_cancel(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool remove);
 
+/* What is said of a batch as a whole. */
+typedef struct BatchTerms {
+        SubmitTerms submit;
+        const char *idempotency_key;   /* NULL: none */
+        const JsonValue *metadata;     /* an object, or NULL */
+} BatchTerms;
+
+/* Batches. `items` are of io.atelier.Queue.BatchItem. */
+int queue_submit_batch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
+                       const JsonValue *items, const BatchTerms *terms);
+int queue_get_batch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
+int queue_list_batches(Queue *queue, VarlinkCall *call, const Caller *caller, const char *after, size_t limit);
+int queue_list_batch_items(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, int64_t after,
+                           size_t limit);
+int queue_cancel_batch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
+
 /* Answers the call with io.atelier.Queue.Refused. */
 int queue_refuse(VarlinkCall *call, const Failure *failure);
 int queue_refuse_text(VarlinkCall *call, int status, const char *type, const char *code, const char *message);
 
 #define QUEUE_LIST_MAX 100
 #define QUEUE_LIST_DEFAULT 20
+#define QUEUE_BATCHES_MAX 20  /* of a page: each of them is counted */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "store/store-batch.h"
 #include "store/store-private.h"
 
 /* Some errors end the whole transaction inside SQLite; the group is then found closed and everyone in it is told. So
@@ -300,8 +301,10 @@ static int do_end_attempt(Store *store, void *userdata) {
         int64_t sequence;
         int r;
 
-        /* First, as it may make of a job that is to be tried again one that has failed. */
-        r = store_book_end(store, end->job, end->budget, end->verdict);
+        /* First these, as they may make of a job that is to be tried again one that is cancelled or has failed. */
+        r = end->job->status == JOB_QUEUED ? store_end_retry_of_batch(store, end->job) : 0;
+        if (r == 0)
+                r = store_book_end(store, end->job, end->budget, end->verdict);
         if (r == 0)
                 r = write_end(store, end->job, &sequence);
         if (r == 0)

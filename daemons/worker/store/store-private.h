@@ -84,6 +84,17 @@ typedef enum Statement {
         STATEMENT_RECEIPT_JOBS,
         STATEMENT_COUNT_DUE,
         STATEMENT_COUNT_OF_PARTY,
+        STATEMENT_FIND_BATCH,
+        STATEMENT_ADD_BATCH,
+        STATEMENT_ADD_BATCH_ITEM,
+        STATEMENT_GET_BATCH,
+        STATEMENT_COUNT_BATCH,
+        STATEMENT_LIST_BATCHES,
+        STATEMENT_LIST_BATCHES_OF_KEY,
+        STATEMENT_LIST_BATCH_ITEMS,
+        STATEMENT_CANCEL_BATCH,
+        STATEMENT_NEXT_WAITING_ITEM,
+        STATEMENT_RETRY_CANCELLED,
         _STATEMENTS,
 } Statement;
 
@@ -117,9 +128,6 @@ int store_column_text(sqlite3_stmt *statement, int column, char **ret);
 
 /* Steps a statement that yields at most one integer, and resets it. STORE_NOT_FOUND without a row. */
 int store_step_integer(Store *store, sqlite3_stmt *statement, int64_t *ret);
-
-/* Runs `operation` within a savepoint of the open group: all of it, or nothing. */
-int store_run_in_savepoint(Store *store, int (*operation)(Store *store, void *userdata), void *userdata);
 
 /* The rows of job->images, or of its `sequence` those that are there. */
 int store_add_images(Store *store, const Job *job, int64_t sequence);

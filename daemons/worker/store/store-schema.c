@@ -184,6 +184,32 @@ const char *const store_migrations[] = {
 
         /* 10 → 11: what the optimiser changed: io.atelier.Queue.Optimised; NULL where that is nothing. */
         "ALTER TABLE job ADD COLUMN optimised TEXT;",
+
+        /* 11 → 12: batches (store-batch.h). `scope`, `name` and `body` are those of idempotency, NULL where no key came
+         * with it; `job` is NULL once that was deleted. */
+        "CREATE TABLE batch ("
+        "  sequence INTEGER PRIMARY KEY,"  /* order of acceptance */
+        "  id TEXT NOT NULL UNIQUE,"
+        "  key TEXT,"
+        "  model TEXT,"
+        "  metadata TEXT,"
+        "  items INTEGER NOT NULL,"
+        "  created_at INTEGER NOT NULL,"
+        "  cancelled_at INTEGER,"
+        "  scope TEXT,"
+        "  name TEXT,"
+        "  body TEXT"
+        ") STRICT;"
+        "CREATE INDEX batch_key ON batch (key) WHERE key IS NOT NULL;"
+        "CREATE UNIQUE INDEX batch_idempotency ON batch (scope, name) WHERE name IS NOT NULL;"
+        "CREATE TABLE batch_item ("
+        "  batch INTEGER NOT NULL REFERENCES batch (sequence) ON DELETE CASCADE,"
+        "  number INTEGER NOT NULL,"       /* from 1 */
+        "  job INTEGER REFERENCES job (sequence) ON DELETE SET NULL,"
+        "  custom_id TEXT,"
+        "  PRIMARY KEY (batch, number)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX batch_job ON batch_item (job) WHERE job IS NOT NULL;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

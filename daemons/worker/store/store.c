@@ -15,6 +15,7 @@
         "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before, picture, origin, priority, " \
         "optimised"
 #define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
+#define BATCH_COLUMNS "sequence, id, key, model, metadata, items, created_at, cancelled_at"
 
 static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -200,6 +201,37 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_COUNT_OF_PARTY] =
                 "SELECT count(*) FROM (SELECT 1 FROM job WHERE status = 0 AND held = 0 AND not_before = 0 "
                 "AND model = ?1 AND party = ?2 AND (priority, sequence) < (?3, ?4) LIMIT ?5)",
+        /* By its id first: what an api whose worker went away submits again may have a key as well. */
+        [STATEMENT_FIND_BATCH] =
+                "SELECT id, body FROM (SELECT id, NULL AS body, 0 AS rank FROM batch WHERE id = ?1 UNION ALL "
+                "SELECT id, body, 1 FROM batch WHERE scope = ?2 AND name = ?3) ORDER BY rank LIMIT 1",
+        [STATEMENT_ADD_BATCH] =
+                "INSERT INTO batch (id, key, model, metadata, items, created_at, scope, name, body) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        [STATEMENT_ADD_BATCH_ITEM] = "INSERT INTO batch_item (batch, number, job, custom_id) VALUES (?1, ?2, ?3, ?4)",
+        [STATEMENT_GET_BATCH] = "SELECT " BATCH_COLUMNS " FROM batch WHERE id = ?1",
+        [STATEMENT_COUNT_BATCH] =
+                "SELECT status, count(*), sum(reserved), sum(charged), sum(unknown), min(started_at), max(ended_at) "
+                "FROM batch_item CROSS JOIN job ON job.sequence = batch_item.job WHERE batch = ?1 GROUP BY status",
+        [STATEMENT_LIST_BATCHES] =
+                "SELECT " BATCH_COLUMNS " FROM batch "
+                "WHERE sequence < coalesce((SELECT sequence FROM batch WHERE id = ?1), 9223372036854775807) "
+                "ORDER BY sequence DESC LIMIT ?2",
+        [STATEMENT_LIST_BATCHES_OF_KEY] =
+                "SELECT " BATCH_COLUMNS " FROM batch WHERE key = ?3 "
+                "AND sequence < coalesce((SELECT sequence FROM batch WHERE id = ?1 AND key = ?3), 9223372036854775807) "
+                "ORDER BY sequence DESC LIMIT ?2",
+        [STATEMENT_LIST_BATCH_ITEMS] =
+                "SELECT number, custom_id, job.id FROM batch_item LEFT JOIN job ON job.sequence = batch_item.job "
+                "WHERE batch = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
+        [STATEMENT_CANCEL_BATCH] = "UPDATE batch SET cancelled_at = coalesce(cancelled_at, ?2) WHERE sequence = ?1",
+        [STATEMENT_NEXT_WAITING_ITEM] =
+                "SELECT number, job.id FROM batch_item CROSS JOIN job ON job.sequence = batch_item.job "
+                "WHERE batch = ?1 AND number < ?2 AND status = 0 ORDER BY number DESC LIMIT 1",
+        [STATEMENT_RETRY_CANCELLED] =
+                "SELECT EXISTS (SELECT 1 FROM batch_item JOIN batch ON batch.sequence = batch_item.batch "
+                "WHERE batch_item.job = ?1 AND cancelled_at IS NOT NULL) "
+                "AND NOT EXISTS (SELECT 1 FROM job WHERE leader = ?1 AND held = 2)",
 };
 
 int store_error(const Store *store, int result) {

@@ -38,6 +38,9 @@ int store_group_commit(Store *store);
 void store_group_rollback(Store *store);
 bool store_group_open(const Store *store);
 
+/* Runs `operation` within a savepoint of the open group: all of it, or, where it does not return 0, nothing. */
+int store_run_in_savepoint(Store *store, int (*operation)(Store *store, void *userdata), void *userdata);
+
 /* Stores a queued job and sets job->sequence; what it has reserved is booked. STORE_EXISTS: there is such a job
  * already, of this id, or of the same idempotency key, whose id job->id then is. STORE_KEY_REUSED, STORE_OVER_BUDGET.
  * `budget` and `verdict` may be NULL, here and below: there is no limit. */
