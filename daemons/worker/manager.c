@@ -136,6 +136,18 @@ static const MetricFamily worker_metrics[] = {
                 .type = METRIC_COUNTER,
                 .labels = { "model" },
         },
+        [METRIC_PRICE_DRIFT_JOBS] = {
+                .name = "genai_price_drift_jobs_total",
+                .help = "Jobs that cost more than was reserved for them: the price in prices.conf is too low.",
+                .type = METRIC_COUNTER,
+                .labels = { "provider", "model" },
+        },
+        [METRIC_PRICE_DRIFT] = {
+                .name = "genai_price_drift_dollars_total",
+                .help = "By how much.",
+                .type = METRIC_COUNTER,
+                .labels = { "provider", "model" },
+        },
         {},
 };
 

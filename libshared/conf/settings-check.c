@@ -6,6 +6,7 @@
 #include "base/image-size.h"
 #include "base/text.h"
 #include "conf/alias-check.h"
+#include "conf/chat-sizes.h"
 #include "conf/conf-error.h"
 #include "conf/price-line.h"
 
@@ -96,6 +97,28 @@ static int check_sizes(const ModelConf *model, const Item *item) {
         return 0;
 }
 
+static int check_chat(const Settings *settings, const ModelConf *model, const Item *item) {
+        const ProviderConf *provider = settings_find_provider(settings, model->provider);
+
+        if (!model->chat)
+                return 0;
+        if (!provider || provider->kind != PROVIDER_OPENROUTER)
+                return complain(item, "chat", "not of use; expected a provider of the kind openrouter");
+        if (model->images_max != 1)
+                return complain(item, "images_max", "above what the chat route gives; expected 1");
+        if (model->streams || model->gpt_fields || model->takes_response_format)
+                return complain(item, "chat", "without streams, gpt_fields and takes_response_format; expected these false");
+        if (model->free_sizes)
+                return complain(item, "free_sizes", "not taken by the chat route; expected sizes");
+        for (char **size = model->sizes; size && *size; size++)
+                if (!text_equal(*size, "auto") && !chat_size_find(*size))
+                        return complain_of(item, "sizes", *size, "auto, 1024x1024 or another size of the chat route");
+        for (char **modality = model->modalities; modality && *modality; modality++)
+                if (!text_equal(*modality, "image") && !text_equal(*modality, "text"))
+                        return complain_of(item, "modalities", *modality, "image or text");
+        return 0;
+}
+
 static int check_shutdown(const Settings *settings, const ModelConf *model, const Item *item) {
         usec_t shutdown;
 
@@ -143,6 +166,8 @@ static int check_model(const Settings *settings, const ModelConf *model, const I
                 r = check_sizes(model, item);
         if (r >= 0 && model->default_quality && !contains(model->qualities, model->default_quality))
                 r = complain(item, "default_quality", "not taken by the model; expected one of its qualities");
+        if (r >= 0)
+                r = check_chat(settings, model, item);
         if (r >= 0)
                 r = check_shutdown(settings, model, item);
         if (r >= 0)

@@ -15,7 +15,7 @@ static const char *const log_level_names[] = {
         "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug", NULL,
 };
 
-static const char *const provider_kind_names[] = { "sandbox", "openai", NULL };
+static const char *const provider_kind_names[] = { "sandbox", "openai", "openrouter", NULL };
 static const char *const receiver_kind_names[] = { "slack", "webhook", RECEIVER_NAME_JOURNALD, NULL };
 static const char *const require_key_names[] = { "auto", "always", NULL };
 static const char *const optimise_names[] = { "never", "asked", "always", NULL };
@@ -27,7 +27,7 @@ static const ConfSetting provider_settings[] = {
           .help = "Name by which models and messages call the provider." },
         { "kind", CONF_ENUM, FIELD(ProviderConf, kind), .values = provider_kind_names, .fallback = "openai",
           .help = "What it speaks: the sandbox draws pictures itself, openai is OpenAI or a server that speaks "
-                  "alike." },
+                  "alike, openrouter is OpenRouter." },
         { "environments", CONF_FLAGS, FIELD(ProviderConf, environments), .values = environment_names,
           .fallback = "development, staging, production",
           .help = "Environments in which the provider is used; elsewhere its models do not exist." },
@@ -36,6 +36,9 @@ static const ConfSetting provider_settings[] = {
         { "key", CONF_SECRET, FIELD(ProviderConf, key),
           .help = "Where the worker finds the API key; none is sent while unset, and the variable NAME_API_KEY "
                   "wins." },
+        { "app_url", CONF_URL, FIELD(ProviderConf, app_url),
+          .help = "Address of the application that OpenRouter is told requests come from; nothing is told while unset." },
+        { "app_title", CONF_STRING, FIELD(ProviderConf, app_title), RANGE(1, 128), .help = "The same for its name." },
         { "keys", CONF_STRINGS, FIELD(ProviderConf, keys), RANGE(0, PROVIDER_KEYS_MAX),
           .help = "Several keys in place of the one, each as there: the next is used when one is refused or its quota "
                   "is used up. NAME_API_KEY wins over all of them." },
@@ -105,6 +108,12 @@ static const ConfSetting model_settings[] = {
         { "streams", CONF_BOOL, FIELD(ModelConf, streams), .fallback = "false",
           .help = "Whether it takes stream and partial_images." },
         { "style", CONF_BOOL, FIELD(ModelConf, style), .fallback = "false", .help = "Whether it takes style." },
+        { "chat", CONF_BOOL, FIELD(ModelConf, chat), .fallback = "false",
+          .help = "Whether it is asked by the chat route of an openrouter provider, for models that are offered there alone: "
+                  "one image a request, no stream, and sizes as that route has them." },
+        { "modalities", CONF_STRINGS, FIELD(ModelConf, modalities), RANGE(0, 2),
+          .help = "What such a model is asked for: image and text while empty, image alone for those that make nothing "
+                  "else." },
         { "owned_by", CONF_STRING, FIELD(ModelConf, owned_by), RANGE(1, 64), .fallback = "atelier",
           .help = "Owner shown in the list of models." },
         { "created", CONF_INTEGER, FIELD(ModelConf, created), RANGE(0, INT64_C(1) << 53), .fallback = "0",

@@ -15,6 +15,7 @@ typedef enum Environment {
 typedef enum ProviderKind {
         PROVIDER_SANDBOX,             /* draws a picture itself, free of charge */
         PROVIDER_OPENAI,              /* OpenAI, or a server that speaks as it does */
+        PROVIDER_OPENROUTER,
 } ProviderKind;
 
 typedef enum ReceiverKind {
@@ -64,6 +65,7 @@ typedef struct ProviderConf {
         unsigned environments;        /* 1 << Environment of those in which it is used */
         bool enabled;                 /* by `environments`; no setting of its own */
         char *base_url;               /* without final slash */
+        char *app_url, *app_title;    /* told to OpenRouter; may be NULL */
         char *key;                    /* reference */
         char **keys;                  /* references in order of preference, in place of `key`; may be NULL or empty */
         usec_t connect_timeout, timeout;
@@ -91,6 +93,8 @@ typedef struct ModelConf {
         bool gpt_fields;              /* background, moderation, output_format, output_compression */
         bool streams;                 /* stream, partial_images */
         bool style;                   /* takes `style` */
+        bool chat;                    /* is asked by the chat route of OpenRouter … */
+        char **modalities;            /* … for these; empty or NULL: image and text */
         char *owned_by;
         int64_t created;              /* seconds since 1970 */
         char *alias_of;               /* the model that is asked in its place, or NULL: it has that one's provider, and

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/macro.h"
+#include "base/money.h"
 #include "base/time.h"
 #include "images/image-store.h"
 #include "io/http-client.h"
@@ -42,6 +43,8 @@ typedef struct GenerationRequest {
         const char *quality, *style, *background, *moderation, *output_format, *user;
         int output_compression;      /* -1: not given */
         bool send_response_format;   /* the model takes response_format: b64_json is asked for */
+        bool chat;                   /* the model is asked by the chat route */
+        char *const *modalities;     /* of such a one; NULL: "image" and "text" */
         bool stream;                 /* the image is asked for as a stream of events; n is 1 */
         unsigned partial_images;     /* of a stream: 0 to PARTIAL_IMAGES_MAX */
         GenerationPartial partial;   /* NULL: nobody looks at them */
@@ -80,6 +83,8 @@ typedef struct GenerationResult {
         GeneratedImage images[GENERATION_IMAGES_MAX];
         unsigned n_images;
         JsonValue *usage;            /* or NULL */
+        bool cost_told;              /* the provider says what it charged: … */
+        micros_t cost;               /* … so much, rounded up */
         JsonValue *reply;            /* background, output_format, size, quality as given; or NULL */
         char *provider_request_id;   /* or NULL */
 
@@ -107,9 +112,10 @@ typedef struct ProviderContext {
 
 typedef struct ProviderSettings {
         const char *name;            /* the instance */
-        const char *kind;            /* sandbox, openai */
+        const char *kind;            /* sandbox, openai, openrouter */
         const char *base_url;        /* NULL: the kind's own */
         const char *key;             /* secret; as provider_add_key(); NULL: none */
+        const char *app_url, *app_title;   /* openrouter: on whose behalf; may be NULL */
         usec_t connect_timeout;
         usec_t sandbox_delay;        /* sandbox: how long a picture takes (tests, rehearsals) */
 } ProviderSettings;

@@ -261,6 +261,8 @@ void request_to_generation(const JsonValue *request, const ModelConf *model, Gen
                 .user = json_get_string(request, "user"),
                 .output_compression = (int) json_get_integer(request, "output_compression", -1),
                 .send_response_format = model->takes_response_format,
+                .chat = model->chat,
+                .modalities = model->modalities,
                 .stream = json_get_bool(request, "stream", false),
         };
         if (ret->stream)

@@ -64,6 +64,7 @@ typedef struct Attempt {
         char *cause;
         usec_t retry_delay;          /* after which the job was to be tried again; 0: it was not */
         micros_t cost;               /* what was charged for it; not kept: the ledger has it */
+        bool cost_told;              /* the provider itself has said so, and not its price */
         char *model;                 /* that was asked in place of the job's own, as in its `fallback`; or NULL */
         char *note;                  /* why it was; or NULL */
         char *next_model;            /* with which the job went on after it; NULL: none */
