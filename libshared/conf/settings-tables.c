@@ -189,7 +189,7 @@ static const ConfSetting common_settings[] = {
           .fallback = "auto",
           .help = "When clients other than root and group atelier on the Unix socket must show a key: auto from the "
                   "first key on that was ever made, always even before." },
-        { "providers", CONF_GROUPS, FIELD(CommonSettings, providers), .max = 64, .table = &provider_table,
+        { "providers", CONF_GROUPS, FIELD(CommonSettings, providers), .max = 128, .table = &provider_table,
           .help = "Who makes images." },
         { "models", CONF_GROUPS, FIELD(CommonSettings, models), .max = 256, .table = &model_table,
           .help = "What clients may ask for." },
