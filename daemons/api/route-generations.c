@@ -19,6 +19,7 @@
 #define IDEMPOTENCY_KEY "Idempotency-Key"
 #define IDEMPOTENCY_KEY_BYTES_MAX 255
 #define PRIORITY "x-atelier-priority"
+#define WEBHOOK "x-atelier-webhook"
 
 /* Whether the list in the field names the preference; its parameters are of no matter. */
 static bool prefers_async(const char *field) {
@@ -92,6 +93,8 @@ static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *
                 r = add_cache_wish(parameters, request);
         if (r >= 0)
                 r = optimise_wish_add(request, parameters);
+        if (r >= 0)
+                r = json_add_string(parameters, "webhook", http_request_header(request, WEBHOOK));
         return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
 }
 

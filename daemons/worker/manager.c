@@ -17,6 +17,7 @@
 #include "state/snapshot.h"
 #include "store/store-cache.h"
 #include "store/store-schema.h"
+#include "webhooks/webhooks.h"
 
 #define STATE_DIRECTORY_DEFAULT "/var/lib/atelier"
 #define DATABASE_NAME "atelier.db"
@@ -36,6 +37,7 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Ledger.GetReceipts", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Ledger.*", ACCESS_ADMIN },
         { "io.atelier.Keys.*", ACCESS_ADMIN },
+        { "io.atelier.Webhooks.*", ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Store.DiscardFormer", ACCESS_ADMIN },
         { "io.atelier.Store.*", ACCESS_SCHEDULER },
@@ -148,6 +150,18 @@ static const MetricFamily worker_metrics[] = {
                 .type = METRIC_COUNTER,
                 .labels = { "provider", "model" },
         },
+        [METRIC_WEBHOOKS_TOTAL] = {
+                .name = "genai_webhook_attempts_total",
+                .help = "Webhooks that were sent, by what came of it: delivered, failed (it is sent again), given_up.",
+                .type = METRIC_COUNTER,
+                .labels = { "endpoint", "outcome" },
+        },
+        [METRIC_WEBHOOKS_PENDING] = {
+                .name = "genai_webhooks_pending",
+                .help = "Webhooks that wait to be delivered.",
+                .type = METRIC_GAUGE,
+                .labels = { "endpoint" },
+        },
         {},
 };
 
@@ -164,6 +178,7 @@ static void worker_quiesce(void *userdata) {
         snapshot_abandon(manager->snapshot);
         adoption_quiesce(manager->adoption);
         dispatcher_quiesce(manager->dispatcher);
+        webhooks_quiesce(manager->webhooks);
         watchers_abandon(manager->watchers, job_goes_on, manager->dispatcher);
 }
 
@@ -293,6 +308,7 @@ static int worker_format_metrics(Buffer *text, void *userdata) {
         metrics_set(manager->metrics, METRIC_ANSWERS_PAUSED, NULL, http_client_paused(manager->http));
         spending_measure(manager->spending, manager->metrics);
         measure_cache(manager);
+        webhooks_measure(manager->webhooks);
         return metrics_format(manager->metrics, text);
 }
 
@@ -319,7 +335,9 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
                 r = new_providers(manager, settings, errors, &providers);
         if (r < 0)
                 return r;
-        r = gates_configure(manager->gates, settings);
+        r = webhooks_reload(manager->webhooks, settings, errors);
+        if (r >= 0)
+                r = gates_configure(manager->gates, settings);
         if (r < 0) {
                 (void) provider_table_unref(providers);
                 return r;
@@ -382,6 +400,7 @@ static void on_committed(size_t writes, void *userdata) {
 
         metrics_observe(manager->metrics, METRIC_COMMIT_WRITES, NULL, (double) writes);
         snapshot_on_committed(manager->snapshot);
+        webhooks_look(manager->webhooks);
 }
 
 /* ------------------------------------------------------------------ building */
@@ -501,6 +520,16 @@ static int build(Manager *manager) {
         return r < 0 ? r : manager_look_for_paid_history(manager);
 }
 
+static int open_webhooks(Manager *manager) {
+        _cleanup_(buffer_done) Buffer errors = {};
+        int r;
+
+        r = webhooks_new(&manager->webhooks, manager, &errors);
+        if (r < 0 && errors.size > 0)
+                return log_error_errno(r, "the webhooks can't be set up: %.*s", (int) errors.size, (char *) errors.data);
+        return r;
+}
+
 int manager_new(Manager **ret, Service *service) {
         _cleanup_(manager_freep) Manager *manager = NULL;
         int r;
@@ -529,6 +558,8 @@ int manager_new(Manager **ret, Service *service) {
         if (r >= 0)
                 r = dispatcher_new(&manager->dispatcher, manager);
         if (r >= 0)
+                r = open_webhooks(manager);
+        if (r >= 0)
                 r = worker_methods_add(service_varlink(service), manager);
         if (r >= 0)
                 r = dispatcher_recover(manager->dispatcher);
@@ -553,6 +584,7 @@ Manager *manager_free(Manager *manager) {
         manager->adoption = adoption_free(manager->adoption);
         manager->keeps = keep_group_free(manager->keeps);
         manager->group = commit_group_free(manager->group);
+        manager->webhooks = webhooks_free(manager->webhooks);
         manager->dispatcher = dispatcher_free(manager->dispatcher);
         manager->gates = gates_free(manager->gates);
         manager->health = health_free(manager->health);

@@ -22,6 +22,7 @@ typedef struct AlertReporter AlertReporter;
 typedef struct Snapshot Snapshot;
 typedef struct Adoption Adoption;
 typedef struct ClientKeys ClientKeys;
+typedef struct Webhooks Webhooks;
 
 typedef struct Manager {
         Service *service;
@@ -40,6 +41,7 @@ typedef struct Manager {
         Dispatcher *dispatcher;
         Queue *queue;
         ClientKeys *client_keys;
+        Webhooks *webhooks;
         Health *health;
         Snapshot *snapshot;        /* NULL: none under way */
         Adoption *adoption;        /* the same */
@@ -77,4 +79,6 @@ enum {
         METRIC_OPTIMISED_SAVED,
         METRIC_PRICE_DRIFT_JOBS,
         METRIC_PRICE_DRIFT,
+        METRIC_WEBHOOKS_TOTAL,
+        METRIC_WEBHOOKS_PENDING,
 };

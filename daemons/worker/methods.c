@@ -14,6 +14,7 @@
 #include "queue/queue.h"
 #include "state/adoption.h"
 #include "state/snapshot.h"
+#include "webhooks/webhooks.h"
 
 /* ------------------------------------------------------------------ io.atelier.Queue */
 
@@ -32,6 +33,7 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
                         .no_store = json_get_bool(parameters, "no_store", false),
                 },
                 .optimise = optimise_wish(parameters),
+                .webhook = json_get_string(parameters, "webhook"),
         };
         const Failure *failure;
         Caller caller;
@@ -357,5 +359,7 @@ int worker_methods_add(VarlinkServer *server, Manager *manager) {
                 r = varlink_server_add_interface(server, interface_keys, keys_methods, manager);
         if (r >= 0)
                 r = varlink_server_add_interface(server, interface_store, store_methods, manager);
+        if (r >= 0)
+                r = webhook_methods_add(server, manager);
         return r < 0 ? r : ledger_methods_add(server, manager);
 }

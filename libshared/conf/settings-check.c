@@ -220,6 +220,37 @@ static int check_receiver(const ReceiverConf *receiver, const Item *item) {
         return 0;
 }
 
+static bool is_webhook_name(const char *name) {
+        return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(name);
+}
+
+/* Beyond this host nobody else may read what is told. */
+static bool is_safe_url(const char *url) {
+        static const char *const local[] = { "http://localhost", "http://127.0.0.1", "http://[::1]" };
+
+        if (text_after(url, "https://"))
+                return true;
+        for (size_t i = 0; i < ELEMENTS(local); i++) {
+                const char *rest = text_after(url, local[i]);
+
+                if (rest && (*rest == 0 || *rest == ':' || *rest == '/'))
+                        return true;
+        }
+        return false;
+}
+
+static int check_webhook(const WebhookConf *webhook, const Item *item) {
+        if (!is_webhook_name(webhook->name))
+                return complain(item, "name", "wrong name; expected letters, digits, dashes and underscores");
+        if (!webhook->url)
+                return complain(item, "url", "missing; expected an https URL");
+        if (!is_safe_url(webhook->url))
+                return complain_of(item, "url", webhook->url, "https, or http to localhost, 127.0.0.1 or [::1]");
+        if (!webhook->secrets || !webhook->secrets[0])
+                return complain(item, "secrets", "missing; expected [ \"credential:NAME\" ]");
+        return 0;
+}
+
 static int check_price_lines(const PriceConf *price, const Item *item) {
         ImagePrice image;
         TokenKind kind;
@@ -284,6 +315,18 @@ static int check_prices(const Settings *settings, Buffer *errors) {
         return r;
 }
 
+static int check_webhooks(const Settings *settings, Buffer *errors) {
+        const ConfGroups *webhooks = &settings->common.webhooks;
+        int r = 0;
+
+        for (size_t i = 0; i < webhooks->count && r >= 0; i++) {
+                const WebhookConf *webhook = webhooks->items[i];
+
+                r = check_webhook(webhook, &(Item) { webhooks->places[i], "webhooks", webhook->name, errors });
+        }
+        return r;
+}
+
 static int check_receivers(const Settings *settings, Buffer *errors) {
         const ConfGroups *receivers = &settings->common.receivers;
         int r = 0;
@@ -314,6 +357,8 @@ int settings_check(const Settings *settings, Buffer *errors) {
                 r = check_prices(settings, errors);
         if (r >= 0)
                 r = check_receivers(settings, errors);
+        if (r >= 0)
+                r = check_webhooks(settings, errors);
         if (r >= 0)
                 r = check_time_zone(settings, errors);
         return r < 0 ? r : check_default_model(settings, errors);

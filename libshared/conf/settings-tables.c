@@ -170,10 +170,26 @@ static const ConfSetting price_settings[] = {
         {},
 };
 
+static const ConfSetting webhook_settings[] = {
+        { "name", CONF_STRING, FIELD(WebhookConf, name), RANGE(1, 64),
+          .help = "Name by which requests ask for it: letters, digits, dash, underscore." },
+        { "url", CONF_URL, FIELD(WebhookConf, url),
+          .help = "Where the end of a job is told: https, or http on this host." },
+        { "secrets", CONF_STRINGS, FIELD(WebhookConf, secrets), RANGE(1, WEBHOOK_SECRETS_MAX),
+          .help = "Where the worker finds what it signs with, each as base64 of 24 to 64 bytes behind whsec_; several while "
+                  "one takes the other's place." },
+        { "all", CONF_BOOL, FIELD(WebhookConf, all), .fallback = "false",
+          .help = "Whether it is told of every job, and not only of those whose request names it." },
+        { "timeout", CONF_DURATION, FIELD(WebhookConf, timeout), RANGE(100 * USEC_PER_MSEC, USEC_PER_MINUTE),
+          .fallback = "15s", .help = "How long one request may take." },
+        {},
+};
+
 const ConfTable provider_table = { "providers", provider_settings, sizeof(ProviderConf) };
 const ConfTable model_table = { "models", model_settings, sizeof(ModelConf) };
 const ConfTable receiver_table = { "receivers", receiver_settings, sizeof(ReceiverConf) };
 const ConfTable price_table = { "prices", price_settings, sizeof(PriceConf) };
+const ConfTable webhook_table = { "webhooks", webhook_settings, sizeof(WebhookConf) };
 
 static const ConfSetting common_settings[] = {
         { "environment", CONF_ENUM, FIELD(CommonSettings, environment), "ENV_NAME", .values = environment_names,
@@ -195,6 +211,8 @@ static const ConfSetting common_settings[] = {
           .help = "What clients may ask for." },
         { "prices", CONF_GROUPS, FIELD(CommonSettings, prices), .max = 1024, .table = &price_table,
           .help = "What images cost, in prices.conf." },
+        { "webhooks", CONF_GROUPS, FIELD(CommonSettings, webhooks), .max = 32, .table = &webhook_table,
+          .help = "Who is told of the end of jobs." },
         { "receivers", CONF_GROUPS, FIELD(CommonSettings, receivers), .max = 32, .table = &receiver_table,
           .help = "Who is told of alerts." },
         {},

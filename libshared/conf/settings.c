@@ -49,6 +49,16 @@ const ModelConf *settings_model_asked(const Settings *settings, const ModelConf 
         return model->alias_of ? settings_find_model(settings, model->alias_of) : model;
 }
 
+const WebhookConf *settings_find_webhook(const Settings *settings, const char *name) {
+        for (size_t i = 0; i < settings->common.webhooks.count; i++) {
+                const WebhookConf *webhook = settings->common.webhooks.items[i];
+
+                if (text_equal(webhook->name, name))
+                        return webhook;
+        }
+        return NULL;
+}
+
 bool settings_model_usable(const Settings *settings, const ModelConf *model) {
         const ProviderConf *provider = settings_find_provider(settings, model->provider);
 
@@ -280,7 +290,7 @@ int settings_document(Buffer *buffer) {
         } parts[] = {
                 { "Top level", &common_table },            { "Providers", &provider_table },
                 { "Models", &model_table },                { "Prices", &price_table },
-                { "Receivers", &receiver_table },
+                { "Receivers", &receiver_table },           { "Webhooks", &webhook_table },
                 { "api", &api_table },                     { "worker", &worker_table },
                 { "scheduler", &scheduler_table },         { "alerter", &alerter_table },
         };

@@ -26,6 +26,7 @@ typedef enum ReceiverKind {
 
 #define PROVIDER_KEYS_MAX 8         /* of one provider */
 #define MODEL_FALLBACKS_MAX 4       /* of one model */
+#define WEBHOOK_SECRETS_MAX 4       /* of one endpoint */
 
 #define RECEIVER_NAME_JOURNALD "journald"   /* that of the one which is always there */
 
@@ -57,6 +58,7 @@ typedef struct CommonSettings {
         ConfGroups models;            /* of ModelConf */
         ConfGroups receivers;         /* of ReceiverConf */
         ConfGroups prices;            /* of PriceConf */
+        ConfGroups webhooks;          /* of WebhookConf */
 } CommonSettings;
 
 typedef struct ProviderConf {
@@ -124,6 +126,15 @@ typedef struct PriceConf {
         char **per_image;             /* price_line_parse_image() */
         char **per_million_tokens;    /* price_line_parse_tokens() */
 } PriceConf;
+
+/* Who is told of the end of jobs. */
+typedef struct WebhookConf {
+        char *name;                   /* letters, digits, "_-" */
+        char *url;
+        char **secrets;               /* references; each signs */
+        bool all;                     /* told of every job, and not only of those that name it */
+        usec_t timeout;               /* of one request */
+} WebhookConf;
 
 typedef struct ApiSettings {
         char *public_url;             /* base of image links, without final slash; NULL: from Host */
@@ -197,6 +208,7 @@ int settings_document(Buffer *buffer);
 /* By name; NULL when there is none. */
 ProviderConf *settings_find_provider(const Settings *settings, const char *name);
 ModelConf *settings_find_model(const Settings *settings, const char *name);
+const WebhookConf *settings_find_webhook(const Settings *settings, const char *name);
 
 /* The model that is asked for `model`: that of an alias, else itself. Never NULL in settings that were loaded. */
 const ModelConf *settings_model_asked(const Settings *settings, const ModelConf *model);

@@ -332,6 +332,28 @@ static void test_models_of_the_chat_route(void **state) {
                        "atelier.conf:2: models.a.modalities: \"video\" is wrong; expected image or text\n");
 }
 
+#define HOOK(members) "webhooks = ( { name = \"a\"; secrets = [ \"env:A\" ]; " members " } );"
+
+static void test_webhooks(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_text(*state, HOOK("url = \"https://example.com/a\";"));
+        _cleanup_(settings_freep) Settings *local = load_text(*state, HOOK("url = \"http://127.0.0.1:80/a\";"));
+
+        assert_string_equal(settings_find_webhook(settings, "a")->url, "https://example.com/a");
+        assert_null(settings_find_webhook(settings, "b"));
+        assert_non_null(settings_find_webhook(local, "a"));
+        assert_refused(*state, HOOK("url = \"http://example.com/a\";"),
+                       "atelier.conf:1: webhooks.a.url: \"http://example.com/a\" is wrong; expected https, or http to "
+                       "localhost, 127.0.0.1 or [::1]\n");
+        assert_refused(*state, HOOK("url = \"http://127.0.0.1.example.com/a\";"),
+                       "atelier.conf:1: webhooks.a.url: \"http://127.0.0.1.example.com/a\" is wrong; expected https, or http "
+                       "to localhost, 127.0.0.1 or [::1]\n");
+        assert_refused(*state, HOOK(""), "atelier.conf:1: webhooks.a.url: missing; expected an https URL\n");
+        assert_refused(*state, "webhooks = ( { name = \"a.b\"; url = \"https://example.com\"; secrets = [ \"env:A\" ]; } );",
+                       "atelier.conf:1: webhooks.a.b.name: wrong name; expected letters, digits, dashes and underscores\n");
+        assert_refused(*state, "webhooks = ( { name = \"a\"; url = \"https://example.com\"; } );",
+                       "atelier.conf:1: webhooks.a.secrets: missing; expected [ \"credential:NAME\" ]\n");
+}
+
 static void test_fallbacks(void **state) {
         _cleanup_(settings_freep) Settings *settings = load_text(*state, CHAIN("fallback = [ \"b\" ];", ""));
 
@@ -591,6 +613,7 @@ int main(void) {
                 TEST(test_bad_keys),
                 TEST(test_number_of_keys),
                 TEST(test_models_of_the_chat_route),
+                TEST(test_webhooks),
                 TEST(test_fallbacks),
                 TEST(test_model_of_an_unknown_provider),
                 TEST(test_provider_without_its_url),

@@ -14,6 +14,7 @@
 #include "queue/request-check.h"
 #include "queue/request-price.h"
 #include "queue/request-translate.h"
+#include "webhooks/webhooks.h"
 
 #define STORAGE_CHECK_USEC USEC_PER_SEC
 #define REFUSAL_LOG_INTERVAL_USEC (10 * USEC_PER_SEC)
@@ -346,6 +347,11 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
                 r = set_idempotency(job, idempotency_key, request);
         if (r >= 0)
                 r = picture_cache_terms(queue->manager, &translation, caller, terms->cache, &job->cache);
+        if (r >= 0)
+                r = webhooks_of_job(queue->manager->webhooks, terms->webhook, &job->webhooks);
+        if (r == -ENOENT)
+                return queue_refuse_text(call, 400, "invalid_request_error", "invalid_webhook",
+                                         "There is no webhook of that name; the operator of this gateway names them.");
         if (r < 0)
                 return r;
         submission = calloc(1, sizeof(*submission));

@@ -10,6 +10,7 @@ typedef struct SubmitTerms {
         JobPriority priority;
         CacheWish cache;
         OptimiseWish optimise;
+        const char *webhook;         /* name of an endpoint that is told of its end; NULL: none */
 } SubmitTerms;
 
 int queue_new(Queue **ret, Manager *manager);

@@ -144,6 +144,9 @@ Job *job_free(Job *job) {
         free(job->request);
         free(job->asked);
         free(job->optimised);
+        for (char **name = job->webhooks; name && *name; name++)
+                free(*name);
+        free(job->webhooks);
         free(job->idempotency.key);
         free(job->cache.ended);
         free(job);

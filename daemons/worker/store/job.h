@@ -146,6 +146,7 @@ typedef struct Job {
         usec_t not_before;           /* realtime: a queued job that is to be tried again; 0: any other */
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
         Idempotency idempotency;     /* of a submission; not read again */
+        char **webhooks;             /* the same: names of the endpoints that are told of its end, ended by NULL; or NULL */
         JobCache cache;
         JobPriority priority;
         JobCost cost, cost_before;   /* as it becomes by what is being written, and as it was read */

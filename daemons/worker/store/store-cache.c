@@ -161,7 +161,9 @@ static int end_followers(Store *store, Job *leader, int64_t sequence) {
         sqlite3_stmt *statement;
         int result = SQLITE_DONE, r;
 
-        r = store_format_json(leader->reply, &reply);
+        r = store_webhook_followers_end(store, sequence, leader->ended_at);
+        if (r >= 0)
+                r = store_format_json(leader->reply, &reply);
         if (r >= 0)
                 r = store_format_failure(leader, &failure);
         if (r >= 0)

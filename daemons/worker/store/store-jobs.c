@@ -147,6 +147,8 @@ static int do_submit(Store *store, void *userdata) {
         if (r == 0)
                 r = store_add_images(store, job, job->sequence);
         if (r == 0)
+                r = store_webhook_add(store, job);
+        if (r == 0)
                 r = store_book_submission(store, job, submission->budget, submission->verdict);
         return r != 0 || !job->idempotency.key ? r : add_idempotent(store, job);
 }
@@ -308,7 +310,10 @@ static int do_end_attempt(Store *store, void *userdata) {
                 r = end_last_attempt(store, end->job, sequence);
         if (r == 0)
                 r = store_add_images(store, end->job, sequence);
-        return r != 0 || !job_status_ended(end->job->status) ? r : store_cache_end(store, end->job, sequence);
+        if (r != 0 || !job_status_ended(end->job->status))
+                return r;
+        r = store_webhook_job_ended(store, sequence, end->job->ended_at);
+        return r != 0 ? r : store_cache_end(store, end->job, sequence);
 }
 
 int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict) {
@@ -339,7 +344,9 @@ static int do_end_queued(Store *store, void *userdata) {
                 return STORE_WRONG_STATE;
 
         /* Who takes the place of a job that was cancelled is for the caller to say. */
-        r = job->status == JOB_CANCELLED ? 0 : store_cache_end(store, job, job->sequence);
+        r = store_webhook_job_ended(store, job->sequence, job->ended_at);
+        if (r == 0 && job->status != JOB_CANCELLED)
+                r = store_cache_end(store, job, job->sequence);
         return r != 0 ? r : store_book_withdrawal(store, job);
 }
 

@@ -82,6 +82,14 @@ typedef enum Statement {
         STATEMENT_RECEIPT_ENTRIES,
         STATEMENT_RECEIPT_SETTLEMENT,
         STATEMENT_RECEIPT_JOBS,
+        STATEMENT_WEBHOOK_ADD,
+        STATEMENT_WEBHOOK_JOB_ENDED,
+        STATEMENT_WEBHOOK_FOLLOWERS_END,
+        STATEMENT_WEBHOOK_NEXT,
+        STATEMENT_WEBHOOK_TRIED,
+        STATEMENT_WEBHOOK_COUNT,
+        STATEMENT_WEBHOOK_LAST_CAUSE,
+        STATEMENT_WEBHOOK_RETRY,
         _STATEMENTS,
 } Statement;
 
@@ -134,6 +142,11 @@ int store_cache_end(Store *store, Job *job, int64_t sequence);
 
 /* The job is about to be deleted: its entries go. */
 int store_cache_delete(Store *store, const char *id);
+
+/* The webhooks of a job that is submitted, of one that ends, and of those that end with their leader (before they do). */
+int store_webhook_add(Store *store, const Job *job);
+int store_webhook_job_ended(Store *store, int64_t sequence, usec_t ended_at);
+int store_webhook_followers_end(Store *store, int64_t leader, usec_t ended_at);
 
 /* The ledger's side of a job that is submitted (with what cost_before reserves), taken back from the queue, or whose
  * attempt ends; job->cost is what it has then. Each begins with cost_before: what is written may have to be written

@@ -184,6 +184,19 @@ const char *const store_migrations[] = {
 
         /* 10 → 11: what the optimiser changed: io.atelier.Queue.Optimised; NULL where that is nothing. */
         "ALTER TABLE job ADD COLUMN optimised TEXT;",
+
+        /* 11 → 12: webhooks (store-webhook.h). */
+        "CREATE TABLE webhook_delivery ("
+        "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+        "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  endpoint TEXT NOT NULL,"
+        "  state INTEGER NOT NULL,"        /* the numbers of store-webhook.h */
+        "  attempts INTEGER NOT NULL DEFAULT 0,"
+        "  due INTEGER NOT NULL,"
+        "  cause TEXT"                     /* why the last attempt failed */
+        ") STRICT;"
+        "CREATE INDEX webhook_of_job ON webhook_delivery (job);"
+        "CREATE INDEX webhook_due ON webhook_delivery (endpoint, state, due, number);",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

@@ -194,6 +194,25 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "WHERE sequence > coalesce((SELECT sequence FROM client_key WHERE id = ?1), 0) "
                 "ORDER BY sequence LIMIT ?2",
         [STATEMENT_HAS_KEYS] = "SELECT EXISTS (SELECT 1 FROM client_key)",
+        [STATEMENT_WEBHOOK_ADD] = "INSERT INTO webhook_delivery (job, endpoint, state, due) VALUES (?1, ?2, ?3, ?4)",
+        [STATEMENT_WEBHOOK_JOB_ENDED] =
+                "UPDATE webhook_delivery SET state = 1, due = ?2 WHERE job = ?1 AND state = 0",
+        [STATEMENT_WEBHOOK_FOLLOWERS_END] =
+                "UPDATE webhook_delivery SET state = 1, due = ?2 "
+                "WHERE job IN (SELECT sequence FROM job WHERE leader = ?1 AND held = 2) AND state = 0",
+        [STATEMENT_WEBHOOK_NEXT] =
+                "SELECT number, id, attempts, due FROM webhook_delivery JOIN job ON sequence = job "
+                "WHERE endpoint = ?1 AND state = 1 AND (due, number) > (?2, ?3) ORDER BY due, number LIMIT 1",
+        [STATEMENT_WEBHOOK_TRIED] =
+                "UPDATE webhook_delivery SET state = ?2, attempts = attempts + 1, due = ?3, cause = ?4 "
+                "WHERE number = ?1 AND state = 1",
+        [STATEMENT_WEBHOOK_COUNT] = "SELECT count(*) FROM webhook_delivery WHERE endpoint = ?1 AND state = ?2",
+        [STATEMENT_WEBHOOK_LAST_CAUSE] =
+                "SELECT cause FROM webhook_delivery WHERE endpoint = ?1 AND state IN (1, 3) AND cause IS NOT NULL "
+                "ORDER BY number DESC LIMIT 1",
+        [STATEMENT_WEBHOOK_RETRY] =
+                "UPDATE webhook_delivery SET state = 1, attempts = 0, due = ?2 "
+                "WHERE state = 3 AND (?1 IS NULL OR endpoint = ?1)",
 };
 
 int store_error(const Store *store, int result) {
