@@ -16,6 +16,7 @@
 
 typedef struct Dispatcher Dispatcher;
 typedef struct Queue Queue;
+typedef struct Uploads Uploads;
 typedef struct Health Health;
 typedef struct Spending Spending;
 typedef struct AlertReporter AlertReporter;
@@ -39,6 +40,7 @@ typedef struct Manager {
         Watchers *watchers;
         Dispatcher *dispatcher;
         Queue *queue;
+        Uploads *uploads;
         ClientKeys *client_keys;
         Health *health;
         Snapshot *snapshot;        /* NULL: none under way */

@@ -12,10 +12,22 @@
 #include "keys/client-keys.h"
 #include "money/ledger-methods.h"
 #include "queue/queue.h"
+#include "queue/uploads.h"
 #include "state/adoption.h"
 #include "state/snapshot.h"
 
 /* ------------------------------------------------------------------ io.atelier.Queue */
+
+static int submit(Manager *manager, VarlinkCall *call, const Caller *caller, const JsonValue *parameters) {
+        return queue_submit(manager->queue, call, caller, json_get_string(parameters, "request_id"),
+                            json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
+                            job_priority_from_name(json_get_string(parameters, "priority") ?: "normal"),
+                            (CacheWish) {
+                                    .no_cache = json_get_bool(parameters, "no_cache", false),
+                                    .no_store = json_get_bool(parameters, "no_store", false),
+                            },
+                            json_get_bool(parameters, "with_partial_images", false));
+}
 
 static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
@@ -25,14 +37,9 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
         failure = caller_judge(manager, parameters, CALLER_ASKS, &caller);
         if (failure)
                 return queue_refuse(call, failure);
-        return queue_submit(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
-                            json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
-                            job_priority_from_name(json_get_string(parameters, "priority") ?: "normal"),
-                            (CacheWish) {
-                                    .no_cache = json_get_bool(parameters, "no_cache", false),
-                                    .no_store = json_get_bool(parameters, "no_store", false),
-                            },
-                            json_get_bool(parameters, "with_partial_images", false));
+        if (json_has(json_get_object(parameters, "request"), "uploads"))
+                return uploads_receive(manager->uploads, call, &caller, parameters, submit);
+        return submit(manager, call, &caller, parameters);
 }
 
 static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userdata) {

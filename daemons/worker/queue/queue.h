@@ -12,6 +12,8 @@ DEFINE_CLEANUP(Queue *, queue_free);
 int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const char *request_id,
                  const char *idempotency_key, const JsonValue *request, JobPriority priority, CacheWish wish,
                  bool with_partials);
+/* What a submission would be refused for without asking the store: 0; 1: the call has been answered; or a negative errno. */
+int queue_check(Queue *queue, VarlinkCall *call, const JsonValue *request);
 int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request);
 int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials);
 int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);

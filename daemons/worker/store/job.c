@@ -143,6 +143,7 @@ Job *job_free(Job *job) {
         free(job->response_format);
         free(job->request);
         free(job->asked);
+        free(job->uploads);
         free(job->idempotency.key);
         free(job->cache.ended);
         free(job);

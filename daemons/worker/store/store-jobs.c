@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "store/store-private.h"
+#include "store/store-uploads.h"
 
 /* Some errors end the whole transaction inside SQLite; the group is then found closed and everyone in it is told. So
  * it is when the savepoint can't be ended, since half of the operation may stand. */
@@ -145,6 +146,8 @@ static int do_submit(Store *store, void *userdata) {
                 r = insert_job(store, job, leader);
         if (r == 0)
                 r = store_add_images(store, job, job->sequence);
+        if (r == 0)
+                r = store_add_uploads(store, job);
         if (r == 0)
                 r = store_book_submission(store, job, submission->budget, submission->verdict);
         return r != 0 || !job->idempotency.key ? r : add_idempotent(store, job);
@@ -307,7 +310,10 @@ static int do_end_attempt(Store *store, void *userdata) {
                 r = end_last_attempt(store, end->job, sequence);
         if (r == 0)
                 r = store_add_images(store, end->job, sequence);
-        return r != 0 || !job_status_ended(end->job->status) ? r : store_cache_end(store, end->job, sequence);
+        if (r != 0 || !job_status_ended(end->job->status))
+                return r;
+        r = store_end_uploads(store, end->job->id);
+        return r < 0 ? r : store_cache_end(store, end->job, sequence);
 }
 
 int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict) {
@@ -339,6 +345,8 @@ static int do_end_queued(Store *store, void *userdata) {
 
         /* Who takes the place of a job that was cancelled is for the caller to say. */
         r = job->status == JOB_CANCELLED ? 0 : store_cache_end(store, job, job->sequence);
+        if (r == 0)
+                r = store_end_uploads(store, job->id);
         return r != 0 ? r : store_book_withdrawal(store, job);
 }
 
@@ -365,6 +373,8 @@ static int do_delete(Store *store, void *userdata) {
                 return STORE_WRONG_STATE;
 
         r = store_cache_delete(store, id);
+        if (r >= 0)
+                r = store_end_uploads(store, id);
         if (r >= 0)
                 r = store_prepare(store, STATEMENT_DELETE, &statement);
         if (r < 0)
