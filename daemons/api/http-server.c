@@ -95,6 +95,11 @@ static void arm_timer(HttpListener *listener) {
 
         if (MHD_get_timeout(listener->daemon, &msec) != MHD_YES)
                 return;
+        /* More has come than it reads at a time. A timer would be late by its accuracy, for every few kB of a body. */
+        if (msec == 0) {
+                (void) sd_event_source_set_enabled(listener->turn, SD_EVENT_ONESHOT);
+                return;
+        }
 
         now = server_now(listener->server);
         at = now + msec * USEC_PER_MSEC;

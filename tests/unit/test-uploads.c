@@ -244,6 +244,32 @@ static void test_job_that_waits_keeps_its_files_through_a_restart(void **state) 
         WAIT_UNTIL(fixture, !is_stored(fixture, &png, IMAGE_PNG));
 }
 
+static void cancel_stored(WorkerFixture *fixture, unsigned number) {
+        _cleanup_(job_freep) Job *job = stored_job(fixture, number);
+        Store *store = commit_group_store(fixture->manager->group);
+
+        job->status = JOB_CANCELLED;
+        job->ended_at = 1;
+        if (!store_group_open(store))
+                assert_int_equal(store_group_begin(store), 0);
+        assert_int_equal(store_end_queued(store, job), 0);
+        assert_int_equal(store_group_commit(store), 0);
+}
+
+/* The second one without a commit that the group knows of: only looking again finds it. */
+static void test_job_that_ends_while_another_is_looked_after(void **state) {
+        WorkerFixture *fixture = *state;
+
+        set_paused(fixture, true);
+        (void) submit(fixture, 1, "m", &png, 1);
+        (void) submit(fixture, 2, "m", &jpeg, 1);
+        WAIT_UNTIL(fixture, stored_status(fixture, 2) == JOB_QUEUED && stored_status(fixture, 1) == JOB_QUEUED);
+        (void) worker_cancel(fixture, 1, false);
+        WAIT_UNTIL(fixture, !is_stored(fixture, &png, IMAGE_PNG));
+        cancel_stored(fixture, 2);
+        WAIT_UNTIL(fixture, !is_stored(fixture, &jpeg, IMAGE_JPEG) && !has_rows(fixture));
+}
+
 /* As if the process had ended between a job's end and the removal. */
 static void test_start_looks_after_what_was_left(void **state) {
         WorkerFixture *fixture = *state;
@@ -480,6 +506,7 @@ int main(void) {
                 TEST(test_files_go_when_the_job_has_ended),
                 TEST(test_files_stay_until_the_last_job_that_needs_them_has_ended),
                 TEST(test_job_that_waits_keeps_its_files_through_a_restart),
+                TEST(test_job_that_ends_while_another_is_looked_after),
                 TEST(test_start_looks_after_what_was_left),
                 TEST(test_file_that_is_also_an_image_stays),
                 TEST(test_upload_is_no_image_that_can_be_opened),

@@ -317,11 +317,13 @@ static int apply_forget(Write *write, Store *store) {
         return r;
 }
 
-/* Whether it worked or not: what is left is found again after the next commit. */
-static void on_forgotten(Write *write, _unused_ int result) {
-        Sweep *sweep = CONTAINER_OF(write, Sweep, write);
+/* Jobs may have ended meanwhile. What could not be forgotten is found again after the next commit. */
+static void on_forgotten(Write *write, int result) {
+        Uploads *uploads = CONTAINER_OF(write, Sweep, write)->uploads;
 
-        sweep->uploads->sweeping = false;
+        uploads->sweeping = false;
+        if (result >= 0)
+                (void) sd_event_source_set_enabled(uploads->look, SD_EVENT_ONESHOT);
 }
 
 static void on_found(Write *write, int result) {
@@ -353,6 +355,7 @@ static int on_look(_unused_ sd_event_source *source, void *userdata) {
                 (void) store_has_uploads(store, &uploads->may_have);
         if (n <= 0)
                 return 0;
+        uploads->may_have = true;
         uploads->sweeping = true;
         uploads->sweep.write = (Write) { .apply = apply_look, .done = on_found };
         commit_group_add(uploads->manager->group, &uploads->sweep.write);
