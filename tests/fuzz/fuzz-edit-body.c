@@ -17,9 +17,9 @@ static void require(bool kept) {
 static char *take(bool form, const uint8_t *data, size_t size, size_t piece) {
         static const UploadLimits limits = { .file_max = 1 << 16, .request_max = 1 << 17, .in_flight_max = 1 << 20 };
         const char *type = form ? "multipart/form-data; boundary=B" : "application/json";
+        UploadMeter meter = {};
         _cleanup_(edit_body_freep) EditBody *body = NULL;
         _cleanup_(json_freep) JsonValue *request = NULL;
-        UploadMeter meter = {};
         ApiError error;
         int r;
 
