@@ -68,6 +68,38 @@ test_waiting_edit_outlives_kills_and_is_paid_once() {
     wait_until 10 is_gone "$sum"
 }
 
+# bill_of PROMPT, cost_of PROMPT: in micro-dollars, as the provider has it and as the job does.
+bill_of() {
+    fake /_bill | node --print "JSON.parse(require('fs').readFileSync(0)).requests.find(one => one.prompt === '$1').cost_micros"
+}
+
+cost_of() {
+    request "$ATELIER/v1/jobs"
+    answer "body.data.find(job => job.request.prompt === '$1').cost.charged_micros"
+}
+
+# By the provider's own count of tokens, those of the pictures included.
+test_edits_cost_what_the_provider_bills() {
+    start_provider
+    picture "$SCRATCH/a.png"
+    picture "$SCRATCH/b.png" 700
+    edit gpt-image-2 "$SCRATCH/a.png" one --form quality=low
+    assert_eq 200 "$STATUS"
+    edit gpt-image-2 "$SCRATCH/b.png" two --form "image=@$SCRATCH/a.png" --form n=2
+    assert_eq 200 "$STATUS"
+    edit gpt-image-2 "$SCRATCH/b.png" 'three [fake:usage=none]'
+    assert_eq 200 "$STATUS"
+    edit gpt-image-2 "$SCRATCH/b.png" 'four [fake:status=moderation_blocked]'
+    assert_eq 400 "$STATUS"
+    request "$ATELIER/v1/usage"
+    assert_eq 0 "$(answer 'body.today.reserved_micros')"
+    # Where the provider tells nothing it is booked at its most: never less than the bill.
+    (($(answer 'body.today.spent_micros') >= $(charged))) || fail "$(cat "$SCRATCH/body") is less than $(charged)"
+    for prompt in one two; do
+        assert_eq "$(bill_of $prompt)" "$(cost_of $prompt)"
+    done
+}
+
 test_other_users_cannot_read_an_upload() {
     local pid sum
     configure 'providers = ( { name = "sandbox"; delay = "2s"; } );'

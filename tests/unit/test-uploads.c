@@ -486,6 +486,24 @@ static void test_client_that_goes_leaves_nothing_behind(void **state) {
         WAIT_UNTIL(fixture, !is_stored(fixture, &png, IMAGE_PNG));
 }
 
+static void on_parked(void *userdata) {
+        WorkerFixture *fixture = userdata;
+
+        assert_true(uploads_idle(fixture->manager->uploads));
+        dispatcher_unpark(fixture->manager->dispatcher);
+}
+
+/* Another state is not put in place under somebody's feet. */
+static void test_parking_waits_for_what_is_being_copied(void **state) {
+        WorkerFixture *fixture = *state;
+        TestCall *call = submit(fixture, 1, "m", &png, 1);
+
+        WAIT_UNTIL(fixture, !uploads_idle(fixture->manager->uploads));
+        dispatcher_park(fixture->manager->dispatcher, on_parked, fixture);
+        WAIT_UNTIL(fixture, !dispatcher_parked(fixture->manager->dispatcher));
+        assert_true(call->over || uploads_idle(fixture->manager->uploads));
+}
+
 static void test_many_at_once_all_get_their_turn(void **state) {
         TestCall *calls[32];
 
@@ -519,6 +537,7 @@ int main(void) {
                 TEST(test_number_of_images_at_the_limit_and_one_past),
                 TEST(test_size_of_an_image_at_the_limit_and_one_past),
                 TEST(test_client_that_goes_leaves_nothing_behind),
+                TEST(test_parking_waits_for_what_is_being_copied),
                 TEST(test_many_at_once_all_get_their_turn),
         };
 
