@@ -36,6 +36,7 @@ static const Field fields[] = {
         { "output_compression", FIELD_INTEGER },
         { "response_format", FIELD_ANSWER },
         { "user", FIELD_TEXT },
+        { "input_fidelity", FIELD_TEXT },
         { "stream", FIELD_STREAM },
         { "partial_images", FIELD_PARTIALS },
 };
@@ -45,6 +46,16 @@ static const Field *find_field(const char *name) {
                 if (strcmp(fields[i].name, name) == 0)
                         return &fields[i];
         return NULL;
+}
+
+ImageFieldType image_request_field_type(const char *name) {
+        const Field *field = find_field(name);
+
+        if (!field)
+                return IMAGE_FIELD_UNKNOWN;
+        if (field->kind == FIELD_INTEGER || field->kind == FIELD_PARTIALS)
+                return IMAGE_FIELD_INTEGER;
+        return field->kind == FIELD_STREAM ? IMAGE_FIELD_BOOLEAN : IMAGE_FIELD_TEXT;
 }
 
 static const char *type_name(const JsonValue *value) {
@@ -118,7 +129,7 @@ static int check_member(const JsonValue *member, ApiError *error) {
         }
 }
 
-static int parse_object(const char *text, size_t size, JsonValue **ret, ApiError *error) {
+int image_request_parse_object(const char *text, size_t size, JsonValue **ret, ApiError *error) {
         _cleanup_(json_freep) JsonValue *body = NULL;
         JsonError where = {};
         int r;
@@ -142,13 +153,8 @@ static int parse_object(const char *text, size_t size, JsonValue **ret, ApiError
 }
 
 /* What the worker need not see is taken out of the body's own tree, and the rest becomes the request. */
-int image_request_parse(const char *text, size_t size, JsonValue **ret, ApiError *error) {
-        _cleanup_(json_freep) JsonValue *body = NULL;
+int image_request_check(JsonValue *body, ApiError *error) {
         int r;
-
-        r = parse_object(text, size, &body, error);
-        if (r != 0)
-                return r;
 
         for (JsonValue *member = body->child, *next; member; member = next) {
                 next = member->next;
@@ -163,7 +169,17 @@ int image_request_parse(const char *text, size_t size, JsonValue **ret, ApiError
                               "Missing required parameter: 'prompt'.");
                 return IMAGE_REQUEST_INVALID;
         }
-
-        *ret = TAKE_PTR(body);
         return 0;
+}
+
+int image_request_parse(const char *text, size_t size, JsonValue **ret, ApiError *error) {
+        _cleanup_(json_freep) JsonValue *body = NULL;
+        int r;
+
+        r = image_request_parse_object(text, size, &body, error);
+        if (r == 0)
+                r = image_request_check(body, error);
+        if (r == 0)
+                *ret = TAKE_PTR(body);
+        return r;
 }

@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "edit-body.h"
 #include "exchange.h"
+#include "generation.h"
 #include "image-request.h"
 #include "job-events.h"
 #include "job-reply.h"
@@ -73,17 +75,31 @@ static int add_cache_wish(JsonValue *parameters, HttpRequest *request) {
 }
 
 /* The first try has what was parsed when the request came; further ones parse again, which keeps no second tree. */
-static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *prepared) {
+static int parse_again(HttpRequest *request, JsonValue **ret) {
         const Buffer *body = http_request_body(request);
-        JsonValue *image_request = prepared;
         ApiError error;
         int r;
 
-        if (!image_request) {
-                r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
-                if (r != 0)
-                        return r < 0 ? r : -EBADMSG;
+        if (http_request_body_reader(request)) {
+                *ret = edit_body_request(http_request_body_reader(request));
+                return *ret ? 0 : -ENOMEM;
         }
+        r = image_request_parse((const char *) body->data, body->size, ret, &error);
+        return r > 0 ? -EBADMSG : r;
+}
+
+static int uploads_fd(HttpRequest *request) {
+        return http_request_body_reader(request) ? edit_body_fd(http_request_body_reader(request)) : -1;
+}
+
+static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *prepared) {
+        JsonValue *image_request = prepared;
+        int r = 0;
+
+        if (!image_request)
+                r = parse_again(request, &image_request);
+        if (r < 0)
+                return r;
         r = json_add(parameters, "request", image_request);
         if (r >= 0)
                 r = json_add_string(parameters, "idempotency_key", http_request_header(request, IDEMPOTENCY_KEY));
@@ -220,6 +236,7 @@ static int end_stream(ApiManager *manager, HttpRequest *request, const VarlinkRe
 static const ExchangeKind submit_and_stream = {
         .method = { "io.atelier.Queue.Submit", .more = true, .deadline = SUBMIT_DEADLINE_USEC },
         .build = build_stream,
+        .fd = uploads_fd,
         .progress = show_partial,
         .answer = end_stream,
         .fail = job_stream_fail,
@@ -228,12 +245,14 @@ static const ExchangeKind submit_and_stream = {
 static const ExchangeKind submit_and_wait = {
         .method = { "io.atelier.Queue.Submit", .more = true, .deadline = SUBMIT_DEADLINE_USEC },
         .build = build_submit,
+        .fd = uploads_fd,
         .answer = answer_finished,
 };
 
 static const ExchangeKind submit = {
         .method = { "io.atelier.Queue.Submit", .deadline = SUBMIT_DEADLINE_USEC },
         .build = build_submit,
+        .fd = uploads_fd,
         .answer = answer_accepted,
 };
 
@@ -258,22 +277,30 @@ static bool idempotency_key_fits(const HttpRequest *request, ApiError *error) {
         return false;
 }
 
+void generation_start(ApiManager *manager, HttpRequest *request, JsonValue *image_request) {
+        ApiError error;
+
+        if (!image_request)
+                http_request_answer(request, -ENOMEM, NULL);
+        else if (!idempotency_key_fits(request, &error) || !priority_fits(request, &error) ||
+                 !optimise_wish_fits(request, &error)) {
+                (void) json_free(image_request);
+                http_request_answer_error(request, &error);
+        } else
+                exchange_start(manager, request, choose_kind(request, image_request), image_request);
+}
+
 void route_create_generation(ApiManager *manager, HttpRequest *request) {
         const Buffer *body = http_request_body(request);
         JsonValue *image_request = NULL;
         ApiError error;
         int r;
 
-        if (!idempotency_key_fits(request, &error) || !priority_fits(request, &error) ||
-            !optimise_wish_fits(request, &error)) {
-                http_request_answer_error(request, &error);
-                return;
-        }
         r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
         if (r == IMAGE_REQUEST_INVALID)
                 http_request_answer_error(request, &error);
         else if (r < 0)
                 http_request_answer(request, r, NULL);
         else
-                exchange_start(manager, request, choose_kind(request, image_request), image_request);
+                generation_start(manager, request, image_request);
 }

@@ -13,6 +13,7 @@
 #include "methods.h"
 #include "money/spending.h"
 #include "queue/queue.h"
+#include "queue/uploads.h"
 #include "state/adoption.h"
 #include "state/snapshot.h"
 #include "store/store-cache.h"
@@ -43,6 +44,8 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Store.*", ACCESS_SCHEDULER },
         {},
 };
+
+static const char *const worker_fds_methods[] = { "io.atelier.Store.Receive", "io.atelier.Queue.Submit", NULL };
 
 static const double commit_buckets[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 0 };
 
@@ -367,7 +370,7 @@ const ServiceKind worker_service_kind = {
         .name = "worker",
         .summary = "keeps the queue, calls the providers, stores the images",
         .access = worker_access,
-        .fds_method = "io.atelier.Store.Receive",
+        .fds_methods = worker_fds_methods,
         .quiesce = worker_quiesce,
         .healthy = worker_healthy,
         .status = worker_status,
@@ -401,6 +404,7 @@ static void on_committed(size_t writes, void *userdata) {
         metrics_observe(manager->metrics, METRIC_COMMIT_WRITES, NULL, (double) writes);
         snapshot_on_committed(manager->snapshot);
         webhooks_look(manager->webhooks);
+        uploads_on_committed(manager->uploads);
 }
 
 /* ------------------------------------------------------------------ building */
@@ -554,6 +558,8 @@ int manager_new(Manager **ret, Service *service) {
         if (r >= 0)
                 r = queue_new(&manager->queue, manager);
         if (r >= 0)
+                r = uploads_new(&manager->uploads, manager);
+        if (r >= 0)
                 r = health_new(&manager->health, manager);
         if (r >= 0)
                 r = dispatcher_new(&manager->dispatcher, manager);
@@ -585,6 +591,7 @@ Manager *manager_free(Manager *manager) {
         manager->keeps = keep_group_free(manager->keeps);
         manager->group = commit_group_free(manager->group);
         manager->webhooks = webhooks_free(manager->webhooks);
+        manager->uploads = uploads_free(manager->uploads);
         manager->dispatcher = dispatcher_free(manager->dispatcher);
         manager->gates = gates_free(manager->gates);
         manager->health = health_free(manager->health);

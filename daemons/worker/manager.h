@@ -16,6 +16,7 @@
 
 typedef struct Dispatcher Dispatcher;
 typedef struct Queue Queue;
+typedef struct Uploads Uploads;
 typedef struct Health Health;
 typedef struct Spending Spending;
 typedef struct AlertReporter AlertReporter;
@@ -40,6 +41,7 @@ typedef struct Manager {
         Watchers *watchers;
         Dispatcher *dispatcher;
         Queue *queue;
+        Uploads *uploads;
         ClientKeys *client_keys;
         Webhooks *webhooks;
         Health *health;

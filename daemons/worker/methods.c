@@ -12,6 +12,7 @@
 #include "keys/client-keys.h"
 #include "money/ledger-methods.h"
 #include "queue/queue.h"
+#include "queue/uploads.h"
 #include "state/adoption.h"
 #include "state/snapshot.h"
 #include "webhooks/webhooks.h"
@@ -24,8 +25,7 @@ static OptimiseWish optimise_wish(const JsonValue *parameters) {
         return json_get_bool(parameters, "optimise", false) ? OPTIMISE_ON : OPTIMISE_OFF;
 }
 
-static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
-        Manager *manager = userdata;
+static int submit(Manager *manager, VarlinkCall *call, const Caller *caller, const JsonValue *parameters) {
         const SubmitTerms terms = {
                 .priority = job_priority_from_name(json_get_string(parameters, "priority") ?: "normal"),
                 .cache = {
@@ -35,15 +35,23 @@ static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userd
                 .optimise = optimise_wish(parameters),
                 .webhook = json_get_string(parameters, "webhook"),
         };
+
+        return queue_submit(manager->queue, call, caller, json_get_string(parameters, "request_id"),
+                            json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
+                            &terms, json_get_bool(parameters, "with_partial_images", false));
+}
+
+static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
         const Failure *failure;
         Caller caller;
 
         failure = caller_judge(manager, parameters, CALLER_ASKS, &caller);
         if (failure)
                 return queue_refuse(call, failure);
-        return queue_submit(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
-                            json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
-                            &terms, json_get_bool(parameters, "with_partial_images", false));
+        if (json_has(json_get_object(parameters, "request"), "uploads"))
+                return uploads_receive(manager->uploads, call, &caller, parameters, submit);
+        return submit(manager, call, &caller, parameters);
 }
 
 static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userdata) {

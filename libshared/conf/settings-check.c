@@ -97,6 +97,15 @@ static int check_sizes(const ModelConf *model, const Item *item) {
         return 0;
 }
 
+/* Their form has no place for images to work on. */
+static int check_edits(const Settings *settings, const ModelConf *model, const Item *item) {
+        const ProviderConf *provider = settings_find_provider(settings, model->provider);
+
+        if (model->edit_images_max == 0 || !provider || provider->kind != PROVIDER_OPENROUTER)
+                return 0;
+        return complain(item, "edit_images_max", "not taken by a provider of the kind openrouter; expected 0");
+}
+
 static int check_chat(const Settings *settings, const ModelConf *model, const Item *item) {
         const ProviderConf *provider = settings_find_provider(settings, model->provider);
 
@@ -168,6 +177,8 @@ static int check_model(const Settings *settings, const ModelConf *model, const I
                 r = complain(item, "default_quality", "not taken by the model; expected one of its qualities");
         if (r >= 0)
                 r = check_chat(settings, model, item);
+        if (r >= 0)
+                r = check_edits(settings, model, item);
         if (r >= 0)
                 r = check_shutdown(settings, model, item);
         if (r >= 0)

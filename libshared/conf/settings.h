@@ -97,6 +97,9 @@ typedef struct ModelConf {
         bool style;                   /* takes `style` */
         bool chat;                    /* is asked by the chat route of OpenRouter … */
         char **modalities;            /* … for these; empty or NULL: image and text */
+        int64_t edit_images_max;      /* images that it can be given to edit; 0: it makes no edits */
+        uint64_t edit_bytes_max;      /* of each of them */
+        bool input_fidelity;          /* takes `input_fidelity` */
         char *owned_by;
         int64_t created;              /* seconds since 1970 */
         char *alias_of;               /* the model that is asked in its place, or NULL: it has that one's provider, and
@@ -140,6 +143,9 @@ typedef struct ApiSettings {
         char *public_url;             /* base of image links, without final slash; NULL: from Host */
         char **hosts;                 /* further names taken in Host; may be NULL */
         uint64_t body_bytes_max;      /* of a request */
+        uint64_t upload_bytes_max;    /* of one picture that is uploaded */
+        uint64_t uploads_bytes_max;   /* of those of one request */
+        uint64_t uploads_in_flight_max;  /* of those of all requests under way */
         int64_t connections_max;
         usec_t connection_timeout;    /* a connection that sends or takes nothing for so long is closed */
         usec_t idle_timeout;          /* exit after so long without work */

@@ -14,6 +14,7 @@ static PricedRequest priced_request(const ModelConf *model, const GenerationRequ
                 .quality = request->quality,
                 .n = request->n,
                 .partial_images = request->partial_images,
+                .input_images = request->n_uploads,
                 .prompt_bytes = strlen(request->prompt),
         };
 }

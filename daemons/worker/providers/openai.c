@@ -1,4 +1,5 @@
-/* OpenAI's images API, and every server that speaks it: POST {base_url}/images/generations, with and without `stream`.
+/* OpenAI's images API, and every server that speaks it: POST {base_url}/images/generations, and with files to be worked on
+ * POST {base_url}/images/edits (openai-edit.c), with and without `stream`.
  *
  * Money hangs on how an attempt is told to have ended. Completed: the reply held as many whole images as were asked
  * for, of the size asked for. Refused: the provider itself said no, in an error it wrote. Unsent: no byte left.
@@ -17,6 +18,7 @@
 #include "base/text.h"
 #include "providers/image-events.h"
 #include "providers/openai-dialect.h"
+#include "providers/openai-edit.h"
 #include "providers/provider-kind.h"
 #include "providers/upstream-error.h"
 #include "providers/upstream-headers.h"
@@ -115,11 +117,13 @@ static int add_header(const char *headers[], size_t *n, const char *name, const 
 /* Starts a request with the key in its header, and wipes our copy of it. */
 static int start_request(Provider *provider, HttpRequest *request, const char *path, const HttpHandlers *handlers,
                          void *userdata, HttpTransfer **ret) {
-        const char *headers[6] = { "Accept: application/json", "Content-Type: application/json" };
+        const char *headers[6] = { "Accept: application/json" };
         _cleanup_free_ char *url = NULL, *authorization = NULL, *referer = NULL, *title = NULL;
-        size_t n = 2;
+        size_t n = 1;
         int r;
 
+        if (request->n_parts == 0)
+                headers[n++] = "Content-Type: application/json";
         url = text_format("%s%s", provider->base_url, path);
         r = url ? 0 : -ENOMEM;
         if (r >= 0)
@@ -417,11 +421,41 @@ static uint64_t body_bytes_max(const GenerationRequest *request) {
         return request->n * IMAGE_BASE64_BYTES_MAX + REPLY_TEXT_BYTES_MAX;
 }
 
+static int send_generation(Provider *provider, const GenerationRequest *request, HttpRequest *http,
+                           const HttpHandlers *handlers, OpenaiGeneration *generation) {
+        _cleanup_free_ char *body = NULL;
+        int r;
+
+        r = generation->dialect->format(provider, request, &body);
+        if (r < 0)
+                return r;
+        http->body = body;
+        http->body_size = strlen(body);
+        return start_request(provider, http, generation->dialect->path, handlers, generation, &generation->transfer);
+}
+
+static int send_edit(Provider *provider, const GenerationRequest *request, HttpRequest *http,
+                     const HttpHandlers *handlers, OpenaiGeneration *generation) {
+        _cleanup_(openai_edit_done) OpenaiEdit edit = {};
+        int r;
+
+        r = openai_edit_init(&edit, provider->context.images, request);
+        if (r < 0)
+                return r;
+        http->parts = edit.parts;
+        http->n_parts = edit.n_parts;
+        return start_request(provider, http, "/images/edits", handlers, generation, &generation->transfer);
+}
+
 int openai_generate_as(const OpenaiDialect *dialect, Provider *provider, const GenerationRequest *request,
                        GenerationDone done, void *userdata, Generation **ret) {
         static const HttpHandlers handlers = { .header = on_header, .body = on_body, .done = on_done };
+        HttpRequest http = {
+                .method = "POST",
+                .timeout = request->timeout,
+                .body_bytes_max = body_bytes_max(request),
+        };
         _cleanup_(openai_generation_freep) OpenaiGeneration *generation = NULL;
-        _cleanup_free_ char *body = NULL;
         int r;
 
         generation = calloc(1, sizeof(*generation));
@@ -438,19 +472,8 @@ int openai_generate_as(const OpenaiDialect *dialect, Provider *provider, const G
                 r = image_events_new(&generation->events, &generation->generation, request->partial_images);
         if (r < 0)
                 return r;
-        r = dialect->format(provider, request, &body);
-        if (r < 0)
-                return r;
-
-        r = start_request(provider,
-                          &(HttpRequest) {
-                                  .method = "POST",
-                                  .body = body,
-                                  .body_size = strlen(body),
-                                  .timeout = request->timeout,
-                                  .body_bytes_max = body_bytes_max(request),
-                          },
-                          dialect->path, &handlers, generation, &generation->transfer);
+        r = request->n_uploads > 0 ? send_edit(provider, request, &http, &handlers, generation)
+                                   : send_generation(provider, request, &http, &handlers, generation);
         if (r < 0)
                 return r;
 

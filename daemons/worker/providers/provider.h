@@ -32,6 +32,16 @@ typedef struct PartialImage {
 /* From the loop, before `done`, at most partial_images times, with the same userdata. Must not cancel. */
 typedef void (*GenerationPartial)(PartialImage *image, void *userdata);
 
+/* A file of the image store to be worked on; the mask is the last one. */
+typedef struct GenerationUpload {
+        bool mask;
+        const char *sha256;
+        ImageFormat format;
+        uint64_t size_bytes;
+} GenerationUpload;
+
+#define GENERATION_UPLOADS_MAX 17
+
 /* All strings belong to the caller and are copied. NULL: not given, so not sent. */
 typedef struct GenerationRequest {
         const char *job_id;
@@ -41,6 +51,9 @@ typedef struct GenerationRequest {
         const char *size;            /* "1024x1024", "auto" or NULL */
         unsigned width, height;      /* of `size`, 0 when it is not WxH */
         const char *quality, *style, *background, *moderation, *output_format, *user;
+        const char *input_fidelity;  /* of an edit */
+        GenerationUpload uploads[GENERATION_UPLOADS_MAX];
+        unsigned n_uploads;          /* 0: a picture from nothing but words; else an edit */
         int output_compression;      /* -1: not given */
         bool send_response_format;   /* the model takes response_format: b64_json is asked for */
         bool chat;                   /* the model is asked by the chat route */

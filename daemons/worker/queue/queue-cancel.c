@@ -1,6 +1,7 @@
 #include "queue/queue-private.h"
 
 #include "dispatch/dispatcher.h"
+#include "queue/uploads.h"
 #include "state/snapshot.h"
 
 /* Judged in the transaction, where nobody can start the job in between. */
@@ -52,6 +53,7 @@ static void remove_unused_images(Queue *queue, const Job *job) {
 
                 if (store_image_uses(store, facts->sha256, facts->format, &uses) == 0 && uses == 0 &&
                     !dispatcher_needs_image(queue->manager->dispatcher, facts->sha256, facts->format) &&
+                    !uploads_need_image(queue->manager->uploads, facts->sha256, facts->format) &&
                     !snapshot_defers_removal(queue->manager->snapshot, facts->sha256, facts->format))
                         (void) image_store_remove(queue->manager->images, facts->sha256, facts->format);
         }

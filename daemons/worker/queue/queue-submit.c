@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -205,10 +206,30 @@ static bool idempotency_key_valid(const char *key) {
         return length >= 1 && length <= IDEMPOTENCY_KEY_BYTES_MAX;
 }
 
+/* They are in the image store already, each once. */
+static int set_uploads(Job *job, const JsonValue *uploads) {
+        size_t n = uploads ? (size_t) cJSON_GetArraySize(uploads) : 0;
+
+        if (n == 0)
+                return 0;
+        job->uploads = calloc(n, sizeof(job->uploads[0]));
+        if (!job->uploads)
+                return -ENOMEM;
+        for (const JsonValue *upload = uploads->child; upload; upload = upload->next) {
+                UploadFacts *facts = &job->uploads[job->n_uploads++];
+
+                (void) snprintf(facts->sha256, sizeof(facts->sha256), "%s", json_get_string(upload, "sha256"));
+                facts->format = image_format_from_name(json_get_string(upload, "format"));
+                facts->size_bytes = (uint64_t) json_get_integer(upload, "size_bytes", 0);
+        }
+        return 0;
+}
+
 /* `model` is what the request names; an alias ends here. */
 static int new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
                    const ModelConf *model, const Translation *translation, micros_t ceiling) {
         _cleanup_(job_freep) Job *job = NULL;
+        int r;
 
         job = calloc(1, sizeof(*job));
         if (!job)
@@ -228,6 +249,9 @@ static int new_job(Job **ret, const Caller *caller, const char *request_id, cons
                 return -ENOMEM;
         if (*caller->key && !(job->key = strdup(caller->key)))
                 return -ENOMEM;
+        r = set_uploads(job, json_get_array(translation->request, "uploads"));
+        if (r < 0)
+                return r;
 
         *ret = TAKE_PTR(job);
         return 0;
@@ -286,6 +310,12 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         if (r == 0)
                 r = check_key(queue, call, *ret);
         return r != 0 ? r : check_room(queue, call);
+}
+
+int queue_check(Queue *queue, VarlinkCall *call, const JsonValue *request) {
+        const ModelConf *model;
+
+        return check_submission(queue, call, request, &model);
 }
 
 static int price_submission(Queue *queue, VarlinkCall *call, const Caller *caller, OptimiseWish wish,

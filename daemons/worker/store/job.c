@@ -147,6 +147,7 @@ Job *job_free(Job *job) {
         for (char **name = job->webhooks; name && *name; name++)
                 free(*name);
         free(job->webhooks);
+        free(job->uploads);
         free(job->idempotency.key);
         free(job->cache.ended);
         free(job);

@@ -77,6 +77,13 @@ typedef struct JobImage {
         char *revised_prompt;
 } JobImage;
 
+/* A file that a job was given to work on, in the image store. */
+typedef struct UploadFacts {
+        char sha256[SHA256_TEXT_MAX];
+        ImageFormat format;
+        uint64_t size_bytes;
+} UploadFacts;
+
 #define IDEMPOTENCY_KEY_BYTES_MAX 255
 
 /* By what a submission is told from another one of the same client. */
@@ -140,6 +147,8 @@ typedef struct Job {
         char *model;
         char *response_format;       /* "url" or "b64_json" */
         char *request;               /* the ImageRequest as JSON text, in the terms of `model`, which is no alias */
+        UploadFacts *uploads;        /* of a submission: what it was given to work on, n_uploads; `request` says it too */
+        size_t n_uploads;
         char *asked;                 /* of an alias: the Asked as JSON text, else NULL */
         char *optimised;             /* by the optimiser: the Optimised as JSON text, else NULL */
         usec_t created_at, started_at, ended_at;

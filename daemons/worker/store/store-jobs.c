@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "store/store-private.h"
+#include "store/store-uploads.h"
 
 /* Some errors end the whole transaction inside SQLite; the group is then found closed and everyone in it is told. So
  * it is when the savepoint can't be ended, since half of the operation may stand. */
@@ -148,6 +149,8 @@ static int do_submit(Store *store, void *userdata) {
                 r = store_add_images(store, job, job->sequence);
         if (r == 0)
                 r = store_webhook_add(store, job);
+        if (r == 0)
+                r = store_add_uploads(store, job);
         if (r == 0)
                 r = store_book_submission(store, job, submission->budget, submission->verdict);
         return r != 0 || !job->idempotency.key ? r : add_idempotent(store, job);
@@ -313,6 +316,8 @@ static int do_end_attempt(Store *store, void *userdata) {
         if (r != 0 || !job_status_ended(end->job->status))
                 return r;
         r = store_webhook_job_ended(store, sequence, end->job->ended_at);
+        if (r == 0)
+                r = store_end_uploads(store, end->job->id);
         return r != 0 ? r : store_cache_end(store, end->job, sequence);
 }
 
@@ -347,6 +352,8 @@ static int do_end_queued(Store *store, void *userdata) {
         r = store_webhook_job_ended(store, job->sequence, job->ended_at);
         if (r == 0 && job->status != JOB_CANCELLED)
                 r = store_cache_end(store, job, job->sequence);
+        if (r == 0)
+                r = store_end_uploads(store, job->id);
         return r != 0 ? r : store_book_withdrawal(store, job);
 }
 
@@ -373,6 +380,8 @@ static int do_delete(Store *store, void *userdata) {
                 return STORE_WRONG_STATE;
 
         r = store_cache_delete(store, id);
+        if (r >= 0)
+                r = store_end_uploads(store, id);
         if (r >= 0)
                 r = store_prepare(store, STATEMENT_DELETE, &statement);
         if (r < 0)

@@ -197,6 +197,19 @@ const char *const store_migrations[] = {
         ") STRICT;"
         "CREATE INDEX webhook_of_job ON webhook_delivery (job);"
         "CREATE INDEX webhook_due ON webhook_delivery (endpoint, state, due, number);",
+
+        /* 12 → 13: what jobs were given to work on (store-uploads.h). A row outlives its job's end by the time that it takes to
+         * remove the file. */
+        "CREATE TABLE upload ("
+        "  job TEXT NOT NULL CHECK (length(job) = 36),"  /* its id */
+        "  sha256 TEXT NOT NULL CHECK (length(sha256) = 64),"
+        "  format TEXT NOT NULL CHECK (format IN ('png', 'jpeg', 'webp')),"
+        "  size_bytes INTEGER NOT NULL,"
+        "  done INTEGER NOT NULL DEFAULT 0,"
+        "  PRIMARY KEY (job, sha256, format)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX upload_use ON upload (sha256, format) WHERE done = 0;"
+        "CREATE INDEX upload_done ON upload (done) WHERE done = 1;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

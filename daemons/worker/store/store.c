@@ -193,6 +193,13 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
                 "WHERE sequence > coalesce((SELECT sequence FROM client_key WHERE id = ?1), 0) "
                 "ORDER BY sequence LIMIT ?2",
+        [STATEMENT_ADD_UPLOAD] =
+                "INSERT OR IGNORE INTO upload (job, sha256, format, size_bytes, done) VALUES (?1, ?2, ?3, ?4, ?5)",
+        [STATEMENT_END_UPLOADS] = "UPDATE upload SET done = 1 WHERE job = ?1",
+        [STATEMENT_UPLOAD_USES] = "SELECT count(*) FROM upload WHERE sha256 = ?1 AND format = ?2 AND done = 0",
+        [STATEMENT_DONE_UPLOADS] = "SELECT job, sha256, format FROM upload WHERE done = 1 LIMIT ?1",
+        [STATEMENT_REMOVE_UPLOAD] = "DELETE FROM upload WHERE job = ?1 AND sha256 = ?2 AND format = ?3",
+        [STATEMENT_HAS_UPLOADS] = "SELECT EXISTS (SELECT 1 FROM upload)",
         [STATEMENT_HAS_KEYS] = "SELECT EXISTS (SELECT 1 FROM client_key)",
         [STATEMENT_WEBHOOK_ADD] = "INSERT INTO webhook_delivery (job, endpoint, state, due) VALUES (?1, ?2, ?3, ?4)",
         [STATEMENT_WEBHOOK_JOB_ENDED] =
