@@ -173,6 +173,9 @@ static int complete_alias(ModelConf *alias, const ModelConf *target) {
 
         alias->images_max = MIN(alias->images_max, target->images_max);
         alias->prompt_max = MIN(alias->prompt_max, target->prompt_max);
+        alias->edit_images_max = MIN(alias->edit_images_max, target->edit_images_max);
+        alias->edit_bytes_max = MIN(alias->edit_bytes_max, target->edit_bytes_max);
+        alias->input_fidelity &= target->input_fidelity;
         r = inherit(&alias->provider, target->provider);
         if (r >= 0)
                 r = inherit(&alias->provider_model, target->provider_model);

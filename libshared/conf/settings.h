@@ -103,7 +103,7 @@ typedef struct ModelConf {
         char *owned_by;
         int64_t created;              /* seconds since 1970 */
         char *alias_of;               /* the model that is asked in its place, or NULL: it has that one's provider, and
-                                       * its images_max and prompt_max at most */
+                                       * its images_max, prompt_max and what it takes to edit at most */
         char **translated_sizes, **translated_qualities;  /* of an alias: "FROM TO"; see model-terms.h */
         char *shutdown_date;          /* "2026-12-01", in UTC; NULL: none is known. Of an alias its model's, if earlier */
         char **fallback;              /* models that may make its jobs in its place, in their order; may be NULL */
