@@ -46,6 +46,8 @@ static bool contains(char *const *strings, const char *text) {
 static int check_provider(const ProviderConf *provider, const Item *item) {
         if (provider->kind == PROVIDER_OPENAI && !provider->base_url)
                 return complain(item, "base_url", "missing; expected a URL, as the kind is openai");
+        if (provider->kind == PROVIDER_OPENAI_COMPATIBLE && !provider->base_url)
+                return complain(item, "base_url", "missing; expected a URL, as the kind is openai-compatible");
         /* Not quoted: whoever wrote the key itself there shall not find it in a journal. */
         for (char **key = provider->keys; key && *key; key++) {
                 if (!secret_reference_valid(*key))
@@ -97,13 +99,13 @@ static int check_sizes(const ModelConf *model, const Item *item) {
         return 0;
 }
 
-/* Their form has no place for images to work on. */
+/* What is sent to these has no place for images to work on. */
 static int check_edits(const Settings *settings, const ModelConf *model, const Item *item) {
         const ProviderConf *provider = settings_find_provider(settings, model->provider);
 
-        if (model->edit_images_max == 0 || !provider || provider->kind != PROVIDER_OPENROUTER)
+        if (model->edit_images_max == 0 || !provider || provider->kind < PROVIDER_OPENROUTER)
                 return 0;
-        return complain(item, "edit_images_max", "not taken by a provider of the kind openrouter; expected 0");
+        return complain(item, "edit_images_max", "not taken by this kind of provider; expected 0");
 }
 
 static int check_chat(const Settings *settings, const ModelConf *model, const Item *item) {

@@ -15,7 +15,10 @@ static const char *const log_level_names[] = {
         "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug", NULL,
 };
 
-static const char *const provider_kind_names[] = { "sandbox", "openai", "openrouter", NULL };
+static const char *const provider_kind_names[] = { "sandbox", "openai", "openrouter", "openai-compatible", NULL };
+static const char *const server_names[] = {
+        "localai", "stable-diffusion.cpp", "vllm-omni", "sglang", "mistral.rs", NULL,
+};
 static const char *const receiver_kind_names[] = { "slack", "webhook", RECEIVER_NAME_JOURNALD, NULL };
 static const char *const require_key_names[] = { "auto", "always", NULL };
 static const char *const optimise_names[] = { "never", "asked", "always", NULL };
@@ -27,15 +30,18 @@ static const ConfSetting provider_settings[] = {
           .help = "Name by which models and messages call the provider." },
         { "kind", CONF_ENUM, FIELD(ProviderConf, kind), .values = provider_kind_names, .fallback = "openai",
           .help = "What it speaks: the sandbox draws pictures itself, openai is OpenAI or a server that speaks "
-                  "alike, openrouter is OpenRouter." },
+                  "alike in all, openrouter is OpenRouter, openai-compatible a server of your own." },
         { "environments", CONF_FLAGS, FIELD(ProviderConf, environments), .values = environment_names,
           .fallback = "development, staging, production",
           .help = "Environments in which the provider is used; elsewhere its models do not exist." },
         { "base_url", CONF_URL, FIELD(ProviderConf, base_url),
-          .help = "What comes before /images/generations; needed by the kind openai." },
+          .help = "What comes before /images/generations; needed by the kinds openai and openai-compatible." },
         { "key", CONF_SECRET, FIELD(ProviderConf, key),
           .help = "Where the worker finds the API key; none is sent while unset, and the variable NAME_API_KEY "
                   "wins." },
+        { "server", CONF_ENUM, FIELD(ProviderConf, server), .values = server_names, .fallback = "localai",
+          .help = "Which server it is, where the kind is openai-compatible: it is sent what it knows, and prompts hold no "
+                  "commands to it." },
         { "app_url", CONF_URL, FIELD(ProviderConf, app_url),
           .help = "Address of the application that OpenRouter is told requests come from; nothing is told while unset." },
         { "app_title", CONF_STRING, FIELD(ProviderConf, app_title), RANGE(1, 128), .help = "The same for its name." },

@@ -16,6 +16,7 @@ typedef enum ProviderKind {
         PROVIDER_SANDBOX,             /* draws a picture itself, free of charge */
         PROVIDER_OPENAI,              /* OpenAI, or a server that speaks as it does */
         PROVIDER_OPENROUTER,
+        PROVIDER_OPENAI_COMPATIBLE,   /* a server of one's own */
 } ProviderKind;
 
 typedef enum ReceiverKind {
@@ -68,6 +69,7 @@ typedef struct ProviderConf {
         bool enabled;                 /* by `environments`; no setting of its own */
         char *base_url;               /* without final slash */
         char *app_url, *app_title;    /* told to OpenRouter; may be NULL */
+        int server;                   /* ServerKind of server-quirks.h; of the kind openai-compatible */
         char *key;                    /* reference */
         char **keys;                  /* references in order of preference, in place of `key`; may be NULL or empty */
         usec_t connect_timeout, timeout;

@@ -319,7 +319,7 @@ static void test_models_of_the_chat_route(void **state) {
         assert_refused(*state, CHAT("openai", "images_max = 1; sizes = [ \"auto\" ];"),
                        "atelier.conf:2: models.a.chat: not of use; expected a provider of the kind openrouter\n");
         assert_refused(*state, CHAT("openrouter", "images_max = 1; edit_images_max = 1; sizes = [ \"auto\" ];"),
-                       "atelier.conf:2: models.a.edit_images_max: not taken by a provider of the kind openrouter; expected 0\n");
+                       "atelier.conf:2: models.a.edit_images_max: not taken by this kind of provider; expected 0\n");
         assert_refused(*state, CHAT("openrouter", "sizes = [ \"auto\" ];"),
                        "atelier.conf:2: models.a.images_max: above what the chat route gives; expected 1\n");
         assert_refused(*state, CHAT("openrouter", "images_max = 1; streams = true; sizes = [ \"auto\" ];"),

@@ -19,6 +19,7 @@ typedef struct ProviderKind {
 extern const ProviderKind provider_kind_sandbox;
 extern const ProviderKind provider_kind_openai;
 extern const ProviderKind provider_kind_openrouter;
+extern const ProviderKind provider_kind_openai_compatible;
 
 struct Provider {
         const ProviderKind *kind;
@@ -29,6 +30,7 @@ struct Provider {
         const char *key;        /* the same, in locked pages that core dumps leave out; NULL: none. An attempt under
                                  * way has its own, which may be another: Generation.key */
         char *app_url, *app_title;    /* NULL: not told */
+        int server;               /* ServerKind, where the kind has such */
         usec_t connect_timeout, sandbox_delay;
 
         ProviderChecked checked;  /* of the check under way; NULL: none is */

@@ -12,6 +12,7 @@ static const ProviderKind *const kinds[] = {
         &provider_kind_sandbox,
         &provider_kind_openai,
         &provider_kind_openrouter,
+        &provider_kind_openai_compatible,
 };
 
 static const ProviderKind *find_kind(const char *name) {
@@ -51,6 +52,7 @@ int provider_new(Provider **ret, const ProviderContext *context, const ProviderS
         if (!provider)
                 return -ENOMEM;
         provider->kind = kind;
+        provider->server = settings->server;
         provider->context = *context;
         provider->connect_timeout = settings->connect_timeout;
         provider->sandbox_delay = settings->sandbox_delay;

@@ -125,10 +125,11 @@ typedef struct ProviderContext {
 
 typedef struct ProviderSettings {
         const char *name;            /* the instance */
-        const char *kind;            /* sandbox, openai, openrouter */
+        const char *kind;            /* sandbox, openai, openrouter, openai-compatible */
         const char *base_url;        /* NULL: the kind's own */
         const char *key;             /* secret; as provider_add_key(); NULL: none */
         const char *app_url, *app_title;   /* openrouter: on whose behalf; may be NULL */
+        int server;                  /* openai-compatible: ServerKind */
         usec_t connect_timeout;
         usec_t sandbox_delay;        /* sandbox: how long a picture takes (tests, rehearsals) */
 } ProviderSettings;
