@@ -20,6 +20,7 @@
 #define KEY "image_url"
 #define SCHEME "data:"
 #define ENCODING ";base64"
+#define EXPECTED "expected image_url with a data URL: data:image/png;base64,…"
 #define URL_HEAD_BYTES_MAX 128 /* of a data URL, before its comma */
 #define MARK_BYTES_MAX 96
 #define DECODE_CHARS 8192
@@ -242,8 +243,8 @@ static int read_reference(const EditJson *json, const JsonValue *reference, cons
         }
         return refuse(error, 400, "invalid_value", param,
                       json_has(reference, "file_id")
-                              ? "A file_id is not known here; expected image_url with a data URL: data:image/png;base64,…"
-                              : "Expected image_url with a data URL: data:image/png;base64,… Links are not fetched.");
+                              ? "A file_id is not known here; " EXPECTED
+                              : "Links are not fetched; " EXPECTED);
 }
 
 static int read_images(const EditJson *json, const JsonValue *body, ApiError *error) {
@@ -277,7 +278,8 @@ static int check_all_found(const EditJson *json, const JsonValue *body, ApiError
 
         return found == upload_spool_count(json->spool)
                        ? 0
-                       : refuse(error, 400, "unknown_parameter", KEY, "Unknown parameter: 'image_url', but in images and mask.");
+                       : refuse(error, 400, "unknown_parameter", KEY,
+                                "Unknown parameter: 'image_url', but in images and mask.");
 }
 
 int edit_json_finish(EditJson *json, JsonValue **ret, ApiError *error) {

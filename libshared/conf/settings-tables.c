@@ -251,7 +251,7 @@ static const ConfSetting api_settings[] = {
           .help = "The pictures of one request together." },
         { "uploads_in_flight_max", CONF_SIZE, FIELD(ApiSettings, uploads_in_flight_max), RANGE(KIB, 1024 * GIB),
           .fallback = "1G",
-          .help = "Those of all requests under way together, in files of /var/tmp; further ones are refused with 503." },
+          .help = "Those of all requests under way together, in files of /var/tmp; further ones get 503." },
         { "connections_max", CONF_INTEGER, FIELD(ApiSettings, connections_max), RANGE(1, 65536), .fallback = "16384",
           .help = "Client connections to each socket at a time. Takes effect at the next start." },
         { "connection_timeout", CONF_DURATION, FIELD(ApiSettings, connection_timeout),

@@ -15,7 +15,8 @@
         "providers = ( { name = \"box\"; kind = \"sandbox\"; retry_unknown = true; } );" \
         "models = ( { name = \"m\"; provider = \"box\"; sizes = [ \"64x64\" ]; default_size = \"64x64\";" \
         "             edit_images_max = 16; }," \
-        "           { name = \"two\"; provider = \"box\"; sizes = [ \"64x64\" ]; default_size = \"64x64\"; edit_images_max = 2; edit_bytes_max = \"1K\"; }," \
+        "           { name = \"two\"; provider = \"box\"; sizes = [ \"64x64\" ]; default_size = \"64x64\";" \
+        "             edit_images_max = 2; edit_bytes_max = \"1K\"; }," \
         "           { name = \"none\"; provider = \"box\"; sizes = [ \"64x64\" ]; } );" \
         "worker = { cache_ttl = \"1h\"; };"
 #define UPLOADS_TEST_MAX 20

@@ -7,7 +7,7 @@
 #include "base/text.h"
 
 #define TOKENS_PER_PRICE 1000000     /* a token price is that of a million */
-#define TOKENS_PER_INPUT_IMAGE 8192  /* more than OpenAI's description of high fidelity comes to; of newer models none is known */
+#define TOKENS_PER_INPUT_IMAGE 8192  /* more than high fidelity comes to, as OpenAI describes it for older models */
 #define TOKENS_PER_PARTIAL_IMAGE 100 /* of output, as OpenAI counts them */
 
 /* Micro-dollars times TOKENS_PER_PRICE: a sum of such lines is exact. */

@@ -95,16 +95,17 @@ static int check_mask(const UploadIntake *intake, Failure *failure) {
         if (mask->format != IMAGE_PNG)
                 return refuse(failure, "mask", "Invalid 'mask': expected a PNG file.");
         if (mask->width != first->width || mask->height != first->height) {
-                (void) snprintf(message, sizeof(message), "Invalid 'mask': it has %ux%u pixels; expected %ux%u, as the "
-                                "first image has.", mask->width, mask->height, first->width, first->height);
+                (void) snprintf(message, sizeof(message),
+                                "Invalid 'mask': it has %ux%u pixels; expected %ux%u, as the first image has.",
+                                mask->width, mask->height, first->width, first->height);
                 return refuse(failure, "mask", message);
         }
         fd = temporary_image_open(intake->images[intake->mask]);
         r = fd < 0 ? fd : png_has_alpha(fd);
         if (r < 0)
                 return r;
-        return r > 0 ? 0 : refuse(failure, "mask", "Invalid 'mask': it has no alpha channel; its transparent parts are "
-                                  "those to be edited.");
+        return r > 0 ? 0 : refuse(failure, "mask",
+                                  "Invalid 'mask': it has no alpha channel; its transparent parts are to be edited.");
 }
 
 static int check_source(const UploadIntake *intake, Failure *failure) {
@@ -135,11 +136,12 @@ int upload_intake_copy(UploadIntake *intake, ImageStore *store, Failure *failure
         return r == 0 && has_mask(intake) ? check_mask(intake, failure) : r;
 }
 
-static JsonValue *describe(const ImageFacts *facts, bool mask) {
+static JsonValue *describe(const UploadIntake *intake, size_t i) {
+        const ImageFacts *facts = temporary_image_facts(intake->images[i]);
         _cleanup_(json_freep) JsonValue *value = json_new_object();
         int r = 0;
 
-        if (mask)
+        if (i == intake->mask)
                 r = json_add_bool(value, "mask", true);
         if (r >= 0)
                 r = json_add_string(value, "sha256", facts->sha256);
@@ -158,9 +160,9 @@ JsonValue *upload_intake_describe(const UploadIntake *intake) {
         _cleanup_(json_freep) JsonValue *array = json_new_array();
 
         for (size_t i = 0; i < intake->n; i++)
-                if (i != intake->mask && json_append(array, describe(temporary_image_facts(intake->images[i]), false)) < 0)
+                if (i != intake->mask && json_append(array, describe(intake, i)) < 0)
                         return NULL;
-        if (has_mask(intake) && json_append(array, describe(temporary_image_facts(intake->images[intake->mask]), true)) < 0)
+        if (has_mask(intake) && json_append(array, describe(intake, intake->mask)) < 0)
                 return NULL;
         return TAKE_PTR(array);
 }

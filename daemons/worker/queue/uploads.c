@@ -133,7 +133,7 @@ static void end_intake(Intake *intake) {
                 dispatcher_uploads_idle(uploads->manager->dispatcher);
 }
 
-/* What the call comes to now is told by nobody who still stands on the stack of the server. */
+/* Outside of the server's own call: what it would do with an error is done here. */
 static void go_on(Intake *intake) {
         Manager *manager = intake->uploads->manager;
         VarlinkCall *call = take_call(intake);
