@@ -11,6 +11,7 @@
 #include "health.h"
 #include "keys/client-keys.h"
 #include "methods.h"
+#include "money/budget-wait.h"
 #include "money/spending.h"
 #include "queue/queue.h"
 #include "queue/uploads.h"
@@ -182,6 +183,7 @@ static void worker_quiesce(void *userdata) {
         adoption_quiesce(manager->adoption);
         dispatcher_quiesce(manager->dispatcher);
         webhooks_quiesce(manager->webhooks);
+        budget_wait_quiesce(manager->budget_wait);
         watchers_abandon(manager->watchers, job_goes_on, manager->dispatcher);
 }
 
@@ -209,6 +211,9 @@ static void worker_status(Buffer *text, void *userdata) {
         if (dispatcher_held(manager->dispatcher) > 0)
                 (void) buffer_printf(text, ", %lld held (atelierctl jobs resume)",
                                      (long long) dispatcher_held(manager->dispatcher));
+        if (budget_wait_count(manager->budget_wait) > 0)
+                (void) buffer_printf(text, ", %lld waiting for the budget",
+                                     (long long) budget_wait_count(manager->budget_wait));
         (void) spending_status(manager->spending, text);
         if (count_open_circuits(manager) > 0)
                 (void) buffer_printf(text, ", %u circuit%s not closed", count_open_circuits(manager),
@@ -355,6 +360,7 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
                 (void) log_warning_errno(r, "the budgets' time zone or pause can't be taken");
         http_client_set_answers_max(manager->http, settings->worker.answers_bytes_max);
         dispatcher_look(manager->dispatcher);
+        budget_wait_look(manager->budget_wait);
         return 0;
 }
 
@@ -396,6 +402,7 @@ static void on_store_reopened(void *userdata) {
         log_notice("the store is open again");
         manager->state_generation++;
         dispatcher_resume(manager->dispatcher);
+        budget_wait_recount(manager->budget_wait);
 }
 
 static void on_committed(size_t writes, void *userdata) {
@@ -554,6 +561,8 @@ int manager_new(Manager **ret, Service *service) {
         if (r >= 0)
                 r = spending_new(&manager->spending, manager);
         if (r >= 0)
+                r = budget_wait_new(&manager->budget_wait, manager);
+        if (r >= 0)
                 r = watchers_new(&manager->watchers, manager->images);
         if (r >= 0)
                 r = queue_new(&manager->queue, manager);
@@ -571,6 +580,8 @@ int manager_new(Manager **ret, Service *service) {
                 r = dispatcher_recover(manager->dispatcher);
         if (r < 0)
                 return log_error_errno(r, "the worker can't be set up");
+        budget_wait_recount(manager->budget_wait);
+        budget_wait_look(manager->budget_wait);
 
         *ret = TAKE_PTR(manager);
         return 0;
@@ -598,6 +609,7 @@ Manager *manager_free(Manager *manager) {
         manager->queue = queue_free(manager->queue);
         manager->client_keys = client_keys_free(manager->client_keys);
         manager->watchers = watchers_free(manager->watchers);
+        manager->budget_wait = budget_wait_free(manager->budget_wait);
         manager->spending = spending_free(manager->spending);
         manager->alerts = alert_reporter_free(manager->alerts);
         (void) price_book_free(manager->prices);

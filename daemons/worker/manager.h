@@ -24,6 +24,7 @@ typedef struct Snapshot Snapshot;
 typedef struct Adoption Adoption;
 typedef struct ClientKeys ClientKeys;
 typedef struct Webhooks Webhooks;
+typedef struct BudgetWait BudgetWait;
 
 typedef struct Manager {
         Service *service;
@@ -44,6 +45,7 @@ typedef struct Manager {
         Uploads *uploads;
         ClientKeys *client_keys;
         Webhooks *webhooks;
+        BudgetWait *budget_wait;
         Health *health;
         Snapshot *snapshot;        /* NULL: none under way */
         Adoption *adoption;        /* the same */

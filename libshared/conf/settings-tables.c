@@ -21,6 +21,7 @@ static const char *const server_names[] = {
 };
 static const char *const receiver_kind_names[] = { "slack", "webhook", RECEIVER_NAME_JOURNALD, NULL };
 static const char *const require_key_names[] = { "auto", "always", NULL };
+static const char *const over_budget_names[] = { "refuse", "hold", NULL };
 static const char *const optimise_names[] = { "never", "asked", "always", NULL };
 static const char *const severity_names[] = { "info", "warning", "critical", NULL };
 static const char *const answer_names[] = { "url", "b64_json", NULL };
@@ -300,6 +301,9 @@ static const ConfSetting worker_settings[] = {
           .fallback = "true",
           .help = "Whether a request that goes past the daily budget stops all that cost money until the next day or "
                   "`atelierctl budget resume`; otherwise cheaper ones that still fit are taken." },
+        { "over_budget", CONF_ENUM, FIELD(WorkerSettings, over_budget), .values = over_budget_names, .fallback = "refuse",
+          .help = "What becomes of a request with Prefer: respond-async that does not fit into a budget, or comes while "
+                  "spending is paused: it is refused, or its job waits until it fits." },
         { "time_zone", CONF_STRING, FIELD(WorkerSettings, time_zone), RANGE(1, 64), .fallback = "UTC",
           .help = "By whose clock days and months of budgets begin: a name such as Europe/Paris, in the system's zone "
                   "database." },

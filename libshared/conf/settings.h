@@ -36,6 +36,12 @@ typedef enum AnswerForm {
         ANSWER_B64_JSON,
 } AnswerForm;
 
+/* What becomes of a job that does not fit into its budget and that nobody waits for. */
+typedef enum OverBudget {
+        OVER_BUDGET_REFUSE,
+        OVER_BUDGET_HOLD,             /* until there is room for it */
+} OverBudget;
+
 /* Whether requests are made cheaper where that may serve. */
 typedef enum OptimiseRequests {
         OPTIMISE_NEVER,
@@ -167,6 +173,7 @@ typedef struct WorkerSettings {
         micros_t daily_budget, monthly_budget, total_budget;   /* of all that is paid; MICROS_INFINITY: no limit */
         int64_t budget_alert;         /* millionths of a budget; COST_ALERT_THRESHOLD */
         bool budget_pause;            /* AUTO_PAUSE_ON_BUDGET_EXCEEDED */
+        int over_budget;              /* OverBudget */
         char *time_zone;              /* of budgets' days */
         int optimise;                 /* OptimiseRequests */
         int64_t optimise_quality_from, optimise_size_from, optimise_cache_from;  /* millionths of a budget */

@@ -188,12 +188,12 @@ static void test_released_jobs_wait_in_their_order(void **state) {
         Fixture *fixture = *state;
         _cleanup_free_ char *model = NULL;
         WaitingJob first, second;
-        int64_t released;
+        int64_t released, to_budget;
 
         hold(fixture, NULL);
         open_store(fixture);
         assert_int_equal(store_group_begin(fixture->store), 0);
-        assert_int_equal(store_release(fixture->store, NULL, 0, &released), 0);
+        assert_int_equal(store_release(fixture->store, NULL, 0, &released, &to_budget), 0);
         assert_int_equal(store_group_commit(fixture->store), 0);
         assert_int_equal(released, 3);
         check_counts(fixture, 2, 0);
@@ -211,14 +211,14 @@ static void test_released_jobs_wait_in_their_order(void **state) {
 static void test_only_named_held_jobs_are_released(void **state) {
         Fixture *fixture = *state;
         const char *const ids[] = { id_of(2), id_of(4), id_of(99) };
-        int64_t released;
+        int64_t released, to_budget;
 
         hold(fixture, NULL);
         open_store(fixture);
         assert_int_equal(store_group_begin(fixture->store), 0);
-        assert_int_equal(store_release(fixture->store, ids, ELEMENTS(ids), &released), 0);
+        assert_int_equal(store_release(fixture->store, ids, ELEMENTS(ids), &released, &to_budget), 0);
         assert_int_equal(released, 1);
-        assert_int_equal(store_release(fixture->store, ids, 0, &released), 0);  /* an empty list names none */
+        assert_int_equal(store_release(fixture->store, ids, 0, &released, &to_budget), 0);  /* an empty list names none */
         assert_int_equal(released, 0);
         assert_int_equal(store_group_commit(fixture->store), 0);
         check_counts(fixture, 1, 2);

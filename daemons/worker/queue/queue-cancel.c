@@ -1,6 +1,7 @@
 #include "queue/queue-private.h"
 
 #include "dispatch/dispatcher.h"
+#include "money/budget-wait.h"
 #include "queue/uploads.h"
 #include "state/snapshot.h"
 
@@ -22,7 +23,8 @@ static int apply_cancel(Write *write, Store *store) {
         request->cancelled = true;
         request->was_held = request->job->held;
         request->followed = request->job->cache.follows;
-        request->job->held = request->job->cache.follows = false;
+        request->awaited = request->job->awaits_budget;
+        request->job->held = request->job->cache.follows = request->job->awaits_budget = false;
         request->job->status = JOB_CANCELLED;
         request->job->ended_at = time_now_realtime();
         r = store_end_queued(store, request->job);
@@ -69,6 +71,8 @@ static void on_cancelled(Write *write, int result) {
                         dispatcher_add_held(manager->dispatcher, -1);
                 else if (request->followed)
                         dispatcher_add_following(manager->dispatcher, -1);
+                else if (request->awaited)
+                        budget_wait_recount(manager->budget_wait);
                 else
                         dispatcher_add_waiting(manager->dispatcher, -1);
                 /* It may have been what others waited behind. */

@@ -16,7 +16,7 @@ typedef struct QueueRequest {
         Job *job;
         bool inserted;           /* Submit: the job was not there before */
         bool remove, cancelled;
-        bool was_held, followed; /* Cancel: the job did not wait for the dispatcher */
+        bool was_held, followed, awaited;  /* Cancel: the job did not wait for the dispatcher */
         Succession succession;   /* Cancel, or a Submit that is taken back: who has its part now */
         bool with_partials;      /* Submit, Watch: partial images too */
 } QueueRequest;

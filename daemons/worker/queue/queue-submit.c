@@ -10,11 +10,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatch/dispatcher.h"
+#include "money/budget-wait.h"
 #include "money/spending.h"
 #include "queue/picture-cache.h"
 #include "queue/request-check.h"
 #include "queue/request-price.h"
 #include "queue/request-translate.h"
+#include "store/store-budget-wait.h"
 #include "webhooks/webhooks.h"
 
 #define STORAGE_CHECK_USEC USEC_PER_SEC
@@ -25,6 +27,7 @@ typedef struct Submission {
         RequestPrice price;
         Budget budget;
         BudgetVerdict verdict;
+        bool may_wait;
 } Submission;
 
 /* From its insertion on, the job keeps the daemon from exiting, even if its client goes at once. */
@@ -39,6 +42,11 @@ static void release_uncommitted(Queue *queue) {
         service_release(queue->manager->service);
 }
 
+/* With whom nobody waits, and for what there may be room some day. */
+static bool may_wait(const Submission *submission) {
+        return submission->may_wait && budget_wait_helps(&submission->verdict, submission->price.ceiling);
+}
+
 static int apply_submission(Write *write, Store *store) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         Submission *submission = CONTAINER_OF(request, Submission, request);
@@ -50,6 +58,11 @@ static int apply_submission(Write *write, Store *store) {
                 /* Submitted again by an api whose worker went away, or by its client: it is the same job. */
                 (void) strcpy(request->id, request->job->id);
                 return queue_request_get_job(request, store);
+        }
+        if (r == STORE_OVER_BUDGET && may_wait(submission)) {
+                /* A budget that is met may pause all spending, whether the job waits or not. */
+                free(spending_refused(request->queue->manager->spending, &submission->verdict, submission->price.ceiling));
+                r = store_submit_waiting_for_budget(store, request->job, submission->price.ceiling);
         }
         if (r != 0)
                 return r;
@@ -153,6 +166,8 @@ static void on_submitted(Write *write, int result) {
         if (request->inserted) {
                 if (result == 0 && request->followed)
                         dispatcher_add_following(queue->manager->dispatcher, 1);
+                else if (result == 0 && request->job->awaits_budget)
+                        budget_wait_recount(queue->manager->budget_wait);
                 else if (result == 0)
                         dispatcher_add_waiting(queue->manager->dispatcher, 1);
                 else
@@ -265,6 +280,7 @@ static int check_room(Queue *queue, VarlinkCall *call) {
         int r = 0;
 
         if (dispatcher_waiting(queue->manager->dispatcher) + dispatcher_following(queue->manager->dispatcher) +
+                    budget_wait_count(queue->manager->budget_wait) +
                     queue->uncommitted >=
             queue_settings(queue)->worker.queue_max)
                 r = queue_refuse_text(call, 503, "server_error", "queue_full",
@@ -390,6 +406,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
         queue_request_init(&submission->request, queue, call, caller, job->id, apply_submission, on_submitted);
         submission->request.write.settle = settle_submission;
         submission->price = price;
+        submission->may_wait = queue_settings(queue)->worker.over_budget == OVER_BUDGET_HOLD && !varlink_call_wants_more(call);
         set_budget(submission, job);
         submission->request.job = TAKE_PTR(job);
         submission->request.with_partials = with_partials;

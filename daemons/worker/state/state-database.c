@@ -158,9 +158,10 @@ static int look_whose(const char *path) {
 }
 
 /* Nobody has them in progress any more: the process that made the copy would take an attempt of its own for one that is
- * still under way. Those that follow another job (held = 2) are left to it. */
+ * still under way. Those that follow another job (held = 2) are left to it. What waited for its budget does so once it is
+ * released. */
 static int hold_unfinished(const StateDatabase *database) {
-        return run(database, "UPDATE job SET held = 1, lease = NULL WHERE status IN (0, 1) AND held < 2");
+        return run(database, "UPDATE job SET held = 1, lease = NULL WHERE status IN (0, 1) AND held <> 2");
 }
 
 int state_database_open(StateDatabase **ret, const char *path, bool thorough) {

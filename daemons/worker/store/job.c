@@ -267,6 +267,8 @@ JsonValue *job_to_json(const Job *job) {
                 r = json_add_string(value, "key", job->key);
         if (r >= 0 && job->held)
                 r = json_add_bool(value, "held", true);
+        if (r >= 0 && job->awaits_budget)
+                r = json_add_bool(value, "awaits_budget", true);
         if (r >= 0)
                 r = json_add_string(value, "response_format", job->response_format);
         if (r >= 0)

@@ -143,6 +143,8 @@ typedef struct Job {
         int64_t sequence;            /* order of acceptance; 0: not stored */
         JobStatus status;
         bool held;                   /* waits for Queue.Release */
+        bool awaits_budget;          /* waits until its budgets have room for it (store-budget-wait.h) … */
+        micros_t awaited;            /* … so much; of a submission, not read again */
         char *key;                   /* id of the client's key that it was asked with, or NULL */
         char *model;
         char *response_format;       /* "url" or "b64_json" */

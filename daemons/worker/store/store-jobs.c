@@ -43,6 +43,12 @@ typedef struct BudgetedJob {
         BudgetVerdict *verdict;
 } BudgetedJob;
 
+static int held_as(const Job *job, int64_t leader) {
+        if (leader > 0)
+                return STORE_FOLLOWS;
+        return job->awaits_budget && !job_status_ended(job->status) ? STORE_AWAITS_BUDGET : 0;
+}
+
 /* leader 0: it follows none. */
 static int insert_job(Store *store, Job *job, int64_t leader) {
         _cleanup_free_ char *reply = NULL;
@@ -62,7 +68,7 @@ static int insert_job(Store *store, Job *job, int64_t leader) {
         bind_time(statement, 6, job->created_at);
         store_bind_text(statement, 7, job->asked);
         store_bind_text(statement, 8, job->key);
-        (void) sqlite3_bind_int(statement, 9, leader > 0 ? STORE_FOLLOWS : 0);
+        (void) sqlite3_bind_int(statement, 9, held_as(job, leader));
         bind_time(statement, 10, job->started_at);
         bind_time(statement, 11, job->ended_at);
         store_bind_text(statement, 12, reply);
@@ -147,6 +153,8 @@ static int do_submit(Store *store, void *userdata) {
                 r = insert_job(store, job, leader);
         if (r == 0)
                 r = store_add_images(store, job, job->sequence);
+        if (r == 0)
+                r = store_add_budget_wait(store, job);
         if (r == 0)
                 r = store_webhook_add(store, job);
         if (r == 0)
@@ -406,15 +414,32 @@ static int step_counting(Store *store, sqlite3_stmt *statement, int64_t *count) 
 typedef struct Release {
         const char *const *ids;
         size_t n_ids;
-        int64_t count;
+        int64_t count, to_budget;
 } Release;
+
+/* Those without a reservation wait for their budget first. `id` NULL: all of them. */
+static int release_to_budget(Store *store, const char *id, int64_t *count) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = store_prepare(store, STATEMENT_RELEASE_TO_BUDGET, &statement);
+        if (r < 0)
+                return r;
+        store_bind_text(statement, 1, id);
+        return step_counting(store, statement, count);
+}
 
 static int do_release(Store *store, void *userdata) {
         Release *release = userdata;
         sqlite3_stmt *statement;
-        int r;
+        int r = 0;
 
-        r = store_prepare(store, release->ids ? STATEMENT_RELEASE_JOB : STATEMENT_RELEASE_ALL, &statement);
+        if (!release->ids)
+                r = release_to_budget(store, NULL, &release->to_budget);
+        for (size_t i = 0; r >= 0 && i < release->n_ids; i++)
+                r = release_to_budget(store, release->ids[i], &release->to_budget);
+        if (r >= 0)
+                r = store_prepare(store, release->ids ? STATEMENT_RELEASE_JOB : STATEMENT_RELEASE_ALL, &statement);
         if (r >= 0 && !release->ids)
                 r = step_counting(store, statement, &release->count);
         for (size_t i = 0; r >= 0 && i < release->n_ids; i++) {
@@ -424,12 +449,14 @@ static int do_release(Store *store, void *userdata) {
         return r;
 }
 
-int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *ret_count) {
-        Release release = { ids, n_ids, 0 };
+int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *ret_count, int64_t *ret_to_budget) {
+        Release release = { ids, n_ids, 0, 0 };
         int r;
 
         r = store_run_in_savepoint(store, do_release, &release);
-        if (r == 0)
+        if (r == 0) {
                 *ret_count = release.count;
+                *ret_to_budget = release.to_budget;
+        }
         return r;
 }

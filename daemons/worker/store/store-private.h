@@ -90,6 +90,13 @@ typedef enum Statement {
         STATEMENT_WEBHOOK_COUNT,
         STATEMENT_WEBHOOK_LAST_CAUSE,
         STATEMENT_WEBHOOK_RETRY,
+        STATEMENT_ADD_BUDGET_WAIT,
+        STATEMENT_GET_BUDGET_WAIT,
+        STATEMENT_REMOVE_BUDGET_WAIT,
+        STATEMENT_NEXT_WAITING_FOR_BUDGET,
+        STATEMENT_COUNT_WAITING_FOR_BUDGET,
+        STATEMENT_ADMIT,
+        STATEMENT_RELEASE_TO_BUDGET,
         STATEMENT_ADD_UPLOAD,
         STATEMENT_END_UPLOADS,
         STATEMENT_UPLOAD_USES,
@@ -103,6 +110,7 @@ typedef enum Statement {
 enum {
         STORE_HELD = 1,     /* until an operator releases it */
         STORE_FOLLOWS = 2,  /* until the job that it follows has ended */
+        STORE_AWAITS_BUDGET = 3,  /* until its budgets have room for it */
 };
 
 struct Store {
@@ -148,6 +156,12 @@ int store_cache_end(Store *store, Job *job, int64_t sequence);
 
 /* The job is about to be deleted: its entries go. */
 int store_cache_delete(Store *store, const char *id);
+
+/* Steps a bound statement that yields at most one job, and resets it. STORE_NOT_FOUND. */
+int store_read_one_job(Store *store, sqlite3_stmt *statement, Job **ret);
+
+/* What a submitted job must reserve before it is dispatched, where it waits for that. */
+int store_add_budget_wait(Store *store, const Job *job);
 
 /* The webhooks of a job that is submitted, of one that ends, and of those that end with their leader (before they do). */
 int store_webhook_add(Store *store, const Job *job);

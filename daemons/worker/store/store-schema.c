@@ -210,6 +210,13 @@ const char *const store_migrations[] = {
         ") STRICT, WITHOUT ROWID;"
         "CREATE INDEX upload_use ON upload (sha256, format) WHERE done = 0;"
         "CREATE INDEX upload_done ON upload (done) WHERE done = 1;",
+
+        /* 13 → 14: jobs that wait for their budget (store-budget-wait.h), which are held = 3. */
+        "CREATE TABLE budget_wait ("
+        "  job INTEGER PRIMARY KEY REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  amount INTEGER NOT NULL"        /* that it must reserve */
+        ") STRICT;"
+        "CREATE INDEX job_awaiting ON job (sequence) WHERE held = 3;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

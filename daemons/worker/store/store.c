@@ -220,6 +220,16 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_WEBHOOK_RETRY] =
                 "UPDATE webhook_delivery SET state = 1, attempts = 0, due = ?2 "
                 "WHERE state = 3 AND (?1 IS NULL OR endpoint = ?1)",
+        [STATEMENT_ADD_BUDGET_WAIT] = "INSERT INTO budget_wait (job, amount) VALUES (?1, ?2)",
+        [STATEMENT_GET_BUDGET_WAIT] = "SELECT amount FROM budget_wait WHERE job = ?1",
+        [STATEMENT_REMOVE_BUDGET_WAIT] = "DELETE FROM budget_wait WHERE job = ?1",
+        [STATEMENT_NEXT_WAITING_FOR_BUDGET] =
+                "SELECT " JOB_COLUMNS " FROM job WHERE held = 3 AND sequence > ?1 ORDER BY sequence LIMIT 1",
+        [STATEMENT_COUNT_WAITING_FOR_BUDGET] = "SELECT count(*) FROM job WHERE held = 3",
+        [STATEMENT_ADMIT] = "UPDATE job SET held = 0 WHERE sequence = ?1 AND held = 3",
+        [STATEMENT_RELEASE_TO_BUDGET] =
+                "UPDATE job SET held = 3, not_before = 0 WHERE held = 1 AND (?1 IS NULL OR id = ?1) "
+                "AND sequence IN (SELECT job FROM budget_wait)",
 };
 
 int store_error(const Store *store, int result) {
