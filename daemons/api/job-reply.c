@@ -138,6 +138,50 @@ static int add_error(JsonValue *object, const JsonValue *job) {
         return json_add(object, "error", api_error_members(&error));
 }
 
+/* In whole seconds, rounded up. */
+static int add_duration(JsonValue *object, const char *name, const JsonValue *source, const char *member) {
+        int64_t duration = json_get_integer(source, member, -1);
+
+        if (duration < 0)
+                return json_add_null(object, name);
+        return json_add_integer(object, name, (duration + (int64_t) USEC_PER_SEC - 1) / (int64_t) USEC_PER_SEC);
+}
+
+static int add_count(JsonValue *object, const char *name, const JsonValue *source) {
+        if (!json_has(source, name))
+                return json_add_null(object, name);
+        return json_add_integer(object, name, json_get_integer(source, name, 0));
+}
+
+/* The pause before the next attempt, and what led to it. */
+static int add_retry(JsonValue *object, const JsonValue *job) {
+        const JsonValue *attempts = json_get_array(job, "attempts");
+        const JsonValue *last = json_has(job, "retry_at") && attempts && attempts->child ? attempts->child->prev : NULL;
+        const char *cause = json_get_string(last, "cause");
+        int r;
+
+        r = add_time(object, "retry_at", job, "retry_at");
+        if (r >= 0)
+                r = add_duration(object, "retry_delay", last, "retry_delay_usec");
+        if (r >= 0)
+                r = cause ? json_add_string(object, "retry_cause", cause) : json_add_null(object, "retry_cause");
+        return r;
+}
+
+/* Of a job that waits. */
+static int add_outlook(JsonValue *object, const JsonValue *job) {
+        int r;
+
+        if (!text_equal(json_get_string(job, "status"), "queued"))
+                return 0;
+        r = add_count(object, "position", job);
+        if (r >= 0)
+                r = add_count(object, "position_above", job);
+        if (r >= 0)
+                r = add_duration(object, "eta", job, "eta_usec");
+        return r < 0 ? r : add_retry(object, job);
+}
+
 static int add_cost(JsonValue *object, const JsonValue *job) {
         static const char *const members[] = { "reserved_micros", "charged_micros", "unknown_micros" };
         const JsonValue *cost = json_get_object(job, "cost");
@@ -268,6 +312,8 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
                 r = add_reference(object, job, "optimised");
         if (r >= 0)
                 r = json_add_string(object, "priority", json_get_string(job, "priority") ?: "normal");
+        if (r >= 0)
+                r = add_outlook(object, job);
         if (r >= 0)
                 r = add_attempts(object, job);
         if (r < 0)

@@ -131,6 +131,18 @@ static void print_cost(const JsonValue *cost) {
         print_amount(cost, "unknown", "unknown_micros");
 }
 
+/* Of a job that waits. */
+static void print_outlook(const JsonValue *job) {
+        if (json_has(job, "position"))
+                print_formatted("position", "%lld", (long long) json_get_integer(job, "position", 0));
+        if (json_has(job, "position_above"))
+                print_formatted("position", "more than %lld",
+                                (long long) json_get_integer(job, "position_above", 0));
+        if (json_has(job, "eta_usec"))
+                print_formatted("ready in", "about %.0f s",
+                                (double) json_get_integer(job, "eta_usec", 0) / (double) USEC_PER_SEC);
+}
+
 void job_print(const JsonValue *job) {
         const JsonValue *failure = json_get_object(job, "failure"), *item;
         _cleanup_free_ char *id = printable_text(json_get_string(job, "id") ?: "?", 0);
@@ -145,6 +157,7 @@ void job_print(const JsonValue *job) {
         print_time(job, "ended", "ended_at");
         print_took(job);
         print_time(job, "next try", "retry_at");
+        print_outlook(job);
         print_cost(json_get_object(job, "cost"));
         print_request(json_get_object(job, "request"));
         cJSON_ArrayForEach(item, json_get_array(job, "images"))

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "job-reply.h"
 
 #define SHA "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -55,7 +56,35 @@ static void test_queued_job_has_nulls_for_what_is_not_yet(void **state) {
         assert_object(queued,
                       "{\"id\":\"0123\",\"object\":\"job\",\"status\":\"queued\",\"model\":\"m\",\"created_at\":5,"
                       "\"started_at\":null,\"completed_at\":null,\"request\":{\"prompt\":\"x\"},\"result\":null,"
-                      "\"error\":null,\"cost\":null,\"cache\":null,\"priority\":\"normal\",\"attempts\":[]}");
+                      "\"error\":null,\"cost\":null,\"cache\":null,\"priority\":\"normal\",\"position\":null,"
+                      "\"position_above\":null,\"eta\":null,\"retry_at\":null,\"retry_delay\":null,"
+                      "\"retry_cause\":null,\"attempts\":[]}");
+}
+
+static int64_t member_of_queued(const char *more, const char *name) {
+        _cleanup_free_ char *text = text_format("{\"id\":\"0\",\"status\":\"queued\",\"images\":[],%s}", more);
+        _cleanup_(json_freep) JsonValue *job = job_of(text), *object = NULL;
+
+        assert_int_equal(job_reply_object(job, "http://h", &object), 0);
+        return json_get_integer(object, name, -1);
+}
+
+static void test_waiting_job_tells_its_place_and_time(_unused_ void **state) {
+        assert_int_equal(member_of_queued("\"position\":7", "position"), 7);
+        assert_int_equal(member_of_queued("\"position_above\":1000", "position_above"), 1000);
+        assert_int_equal(member_of_queued("\"position_above\":1000", "position"), -1);
+        assert_int_equal(member_of_queued("\"eta_usec\":1", "eta"), 1);
+        assert_int_equal(member_of_queued("\"eta_usec\":2000000", "eta"), 2);
+        assert_int_equal(member_of_queued("\"eta_usec\":2000001", "eta"), 3);
+}
+
+static void test_job_that_is_tried_again_tells_when_and_why(_unused_ void **state) {
+        static const char members[] = "\"retry_at\":9000000,\"attempts\":[{\"number\":1,\"retry_delay_usec\":1},"
+                                      "{\"number\":2,\"retry_delay_usec\":2500000,\"cause\":\"503\"}]";
+
+        assert_int_equal(member_of_queued(members, "retry_at"), 9);
+        assert_int_equal(member_of_queued(members, "retry_delay"), 3);
+        assert_int_equal(member_of_queued(members, "position"), -1);
 }
 
 static void test_completed_job_has_its_images_as_links(void **state) {
@@ -179,6 +208,8 @@ static void test_base64_answer_needs_a_file_per_image(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_queued_job_has_nulls_for_what_is_not_yet),
+                cmocka_unit_test(test_waiting_job_tells_its_place_and_time),
+                cmocka_unit_test(test_job_that_is_tried_again_tells_when_and_why),
                 cmocka_unit_test(test_completed_job_has_its_images_as_links),
                 cmocka_unit_test(test_job_of_an_alias_says_what_was_asked_and_what_was_sent),
                 cmocka_unit_test(test_failed_job_has_an_error),

@@ -7,6 +7,7 @@
 #include "dispatch/attempt-run.h"
 #include "dispatch/dispatch-turn.h"
 #include "dispatch/key-refusal.h"
+#include "dispatch/outlook.h"
 #include "dispatch/retry-policy.h"
 #include "money/spending.h"
 #include "priority.h"
@@ -36,6 +37,7 @@ struct Dispatcher {
         sd_event_source *wake_source, *retry_timer, *due_timer, *park_source;
         AttemptRun *runs;           /* under way */
         FairShare *share;
+        AttemptTimes *times;
         size_t n_runs;
         int64_t waiting, held, following;
         bool waiting_held;          /* waiting jobs, or a pause, keep the daemon from exiting */
@@ -115,6 +117,12 @@ void dispatcher_add_following(Dispatcher *dispatcher, int64_t change) {
 
 int64_t dispatcher_following(const Dispatcher *dispatcher) {
         return dispatcher->following;
+}
+
+int dispatcher_foresee(const Dispatcher *dispatcher, Job *job) {
+        bool moving = !dispatcher->paused && !dispatcher->parked && !dispatcher->held_back;
+
+        return outlook_set(dispatcher->manager, dispatcher->share, dispatcher->times, moving, job);
 }
 
 size_t dispatcher_running(const Dispatcher *dispatcher) {
@@ -198,14 +206,25 @@ static void run_not_started(AttemptRun *run, int result, void *userdata) {
         dispatcher_look(dispatcher);
 }
 
+/* What took memory that is not there is missing from a mean. */
+static void time_attempt(Dispatcher *dispatcher, const Job *job) {
+        const Attempt *attempt = &job->attempts[job->n_attempts - 1];
+
+        if (attempt->outcome == ATTEMPT_COMPLETED)
+                (void) attempt_times_add(dispatcher->times, attempt->provider, attempt->model ?: job->model,
+                                         attempt->started_at, attempt->ended_at);
+}
+
 static void run_ended(AttemptRun *run, void *userdata) {
         Dispatcher *dispatcher = userdata;
         Manager *manager = dispatcher->manager;
 
         forget_run(dispatcher, run);
-        if (run->job->status == JOB_QUEUED)
+        time_attempt(dispatcher, run->job);
+        if (run->job->status == JOB_QUEUED) {
                 dispatcher_add_waiting(dispatcher, 1);
-        else
+                (void) dispatcher_foresee(dispatcher, run->job);
+        } else
                 metrics_add(manager->metrics, METRIC_JOBS_TOTAL,
                             METRIC_VALUES(job_status_name(run->job->status)), 1);
         service_status_changed(manager->service);
@@ -615,6 +634,8 @@ int dispatcher_new(Dispatcher **ret, Manager *manager) {
         dispatcher->stall_for_test = getenv(FAULT_STALL_VARIABLE);
         (void) id_new(dispatcher->lease);
         r = fair_share_new(&dispatcher->share);
+        if (r >= 0)
+                r = attempt_times_new(&dispatcher->times);
         if (r < 0)
                 return r;
 
@@ -658,6 +679,7 @@ Dispatcher *dispatcher_free(Dispatcher *dispatcher) {
         (void) sd_event_source_disable_unref(dispatcher->due_timer);
         (void) sd_event_source_disable_unref(dispatcher->retry_timer);
         (void) sd_event_source_disable_unref(dispatcher->wake_source);
+        (void) attempt_times_free(dispatcher->times);
         (void) fair_share_free(dispatcher->share);
         free(dispatcher);
         return NULL;

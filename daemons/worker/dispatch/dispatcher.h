@@ -25,6 +25,9 @@ void dispatcher_add_held(Dispatcher *dispatcher, int64_t change);
 void dispatcher_add_following(Dispatcher *dispatcher, int64_t change);
 int64_t dispatcher_following(const Dispatcher *dispatcher);
 int64_t dispatcher_held(const Dispatcher *dispatcher);
+/* Fills in job->outlook (outlook.h). */
+int dispatcher_foresee(const Dispatcher *dispatcher, Job *job);
+
 size_t dispatcher_running(const Dispatcher *dispatcher);
 
 void dispatcher_set_paused(Dispatcher *dispatcher, bool paused);

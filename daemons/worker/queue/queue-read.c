@@ -2,7 +2,9 @@
 
 #include <errno.h>
 
+#include "base/log.h"
 #include "base/text.h"
+#include "dispatch/dispatcher.h"
 
 /* ------------------------------------------------------------------ one job */
 
@@ -19,11 +21,21 @@ static void finish_read(QueueRequest *request, int result, int (*reply)(QueueReq
         queue_request_free(request);
 }
 
+/* The answer is good without it. */
+static void foresee(QueueRequest *request) {
+        int r = dispatcher_foresee(request->queue->manager->dispatcher, request->job);
+
+        if (r < 0)
+                (void) log_debug_errno(r, "the place of job %s can't be told", request->job->id);
+}
+
 static int reply_get(QueueRequest *request, VarlinkCall *call) {
+        foresee(request);
         return queue_reply_job(call, request->job);
 }
 
 static int reply_watch(QueueRequest *request, VarlinkCall *call) {
+        foresee(request);
         return watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials);
 }
 

@@ -254,6 +254,16 @@ static int add_optional(JsonValue *value, const Job *job) {
         return r;
 }
 
+static int add_outlook(JsonValue *value, const JobOutlook *outlook) {
+        int r = 0;
+
+        if (outlook->position > 0)
+                r = json_add_integer(value, "position", outlook->position);
+        if (r >= 0 && outlook->position_above > 0)
+                r = json_add_integer(value, "position_above", outlook->position_above);
+        return r < 0 ? r : add_time(value, "eta_usec", outlook->eta);
+}
+
 JsonValue *job_to_json(const Job *job) {
         _cleanup_(json_freep) JsonValue *value = json_new_object();
         int r;
@@ -289,6 +299,8 @@ JsonValue *job_to_json(const Job *job) {
                 r = json_add(value, "images", images_to_json(job));
         if (r >= 0)
                 r = json_add(value, "attempts", attempts_to_json(job));
+        if (r >= 0)
+                r = add_outlook(value, &job->outlook);
         if (r >= 0)
                 r = add_optional(value, job);
         return r < 0 ? NULL : TAKE_PTR(value);

@@ -138,6 +138,13 @@ typedef struct JobCost {
         int64_t entry;               /* the last entry about it; 0: none */
 } JobCost;
 
+/* What a waiting job may expect (outlook.h); not stored. */
+typedef struct JobOutlook {
+        int64_t position;            /* 1: the next one; 0: not known */
+        int64_t position_above;      /* or it is more than this; 0: it was counted */
+        usec_t eta;                  /* until its end, from now; 0: there is no telling */
+} JobOutlook;
+
 typedef struct Job {
         char id[JOB_ID_MAX];
         int64_t sequence;            /* order of acceptance; 0: not stored */
@@ -160,6 +167,7 @@ typedef struct Job {
         char **webhooks;             /* the same: names of the endpoints that are told of its end, ended by NULL; or NULL */
         JobCache cache;
         JobPriority priority;
+        JobOutlook outlook;
         JobCost cost, cost_before;   /* as it becomes by what is being written, and as it was read */
         Failure failure;
         JobImage *images;

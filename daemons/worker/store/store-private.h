@@ -103,6 +103,8 @@ typedef enum Statement {
         STATEMENT_DONE_UPLOADS,
         STATEMENT_REMOVE_UPLOAD,
         STATEMENT_HAS_UPLOADS,
+        STATEMENT_COUNT_DUE,
+        STATEMENT_COUNT_OF_PARTY,
         _STATEMENTS,
 } Statement;
 

@@ -230,6 +230,12 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_RELEASE_TO_BUDGET] =
                 "UPDATE job SET held = 3, not_before = 0 WHERE held = 1 AND (?1 IS NULL OR id = ?1) "
                 "AND sequence IN (SELECT job FROM budget_wait)",
+        [STATEMENT_COUNT_DUE] =
+                "SELECT count(*) FROM (SELECT 1 FROM job WHERE status = 0 AND held = 0 AND not_before <> 0 "
+                "AND model = ?1 AND (not_before, sequence) < (?2, ?3) LIMIT ?4)",
+        [STATEMENT_COUNT_OF_PARTY] =
+                "SELECT count(*) FROM (SELECT 1 FROM job WHERE status = 0 AND held = 0 AND not_before = 0 "
+                "AND model = ?1 AND party = ?2 AND (priority, sequence) < (?3, ?4) LIMIT ?5)",
 };
 
 int store_error(const Store *store, int result) {

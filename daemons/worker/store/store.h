@@ -93,6 +93,11 @@ int store_next_untried(Store *store, const char *model, const WaitingJob *after,
 /* The first of these of the party that comes behind `after`, which need not have any. STORE_NOT_FOUND: none does. */
 int store_next_party(Store *store, const char *model, const char *after, WaitingJob *ret);
 
+/* How many jobs go before that one, which waits: of a retry those due before it; of another one the retries that are due
+ * at `now`, its party's before it, and as many of each other party as have a turn until then, if that of `last` was the
+ * last one (fair-share.h). Counts up to `limit` and no further. */
+int store_count_ahead(Store *store, const Job *job, const char *last, usec_t now, int64_t limit, int64_t *ret);
+
 /* When the first retry is due that is not due at `now`. STORE_NOT_FOUND. */
 int store_next_retry_time(Store *store, usec_t now, usec_t *ret);
 
