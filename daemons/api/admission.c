@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "multipart.h"
 
 #define CONTENT_TYPE_JSON "application/json"
 
@@ -84,23 +85,36 @@ static bool is_json(const char *type) {
         return type && strncasecmp(type, CONTENT_TYPE_JSON, length) == 0 && strchr("; \t", type[length]);
 }
 
-static int check_body(const ApiSettings *settings, HttpRequest *request, ApiError *error) {
+static int check_type(const Route *route, HttpRequest *request, ApiError *error) {
+        const char *type = http_request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
+
+        if (is_json(type) || (route->takes_uploads && multipart_is_type(type)))
+                return 0;
+        api_error_set(error, 415, ERROR_TYPE_REQUEST, "unsupported_content_type", NULL, "Content-Type must be %s.",
+                      route->takes_uploads ? "multipart/form-data or application/json" : "application/json");
+        return ADMISSION_REFUSED;
+}
+
+static int check_body(ApiManager *manager, HttpRequest *request, ApiError *error) {
         const char *length = http_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+        const ApiSettings *settings = api_manager_settings(manager);
+        const Route *route = http_request_match(request)->route;
         uint64_t bytes = 0;
 
-        if (!http_request_match(request)->route->takes_body)
+        if (!route->takes_body)
                 return 0;
-        if (!is_json(http_request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE))) {
-                api_error_set(error, 415, ERROR_TYPE_REQUEST, "unsupported_content_type", NULL,
-                              "Content-Type must be application/json.");
+        if (check_type(route, request, error) != 0)
                 return ADMISSION_REFUSED;
-        }
         if (http_request_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING)) {
                 api_error_set(error, 415, ERROR_TYPE_REQUEST, "unsupported_content_encoding", NULL,
                               "The body must come without Content-Encoding.");
                 return ADMISSION_REFUSED;
         }
-        if (length && (text_to_unsigned(length, UINT64_MAX, &bytes) < 0 || bytes > settings->body_bytes_max)) {
+        if (length && text_to_unsigned(length, UINT64_MAX, &bytes) < 0)
+                bytes = UINT64_MAX;
+        if (route->takes_uploads)
+                return route_admit_edit(manager, request, bytes, error);
+        if (bytes > settings->body_bytes_max) {
                 api_error_set_body_too_large(error, settings->body_bytes_max);
                 return ADMISSION_REFUSED;
         }
@@ -135,7 +149,9 @@ void admission_check(ApiManager *manager, HttpRequest *request) {
         if (r == 0)
                 r = check_query(request, &error);
         if (r == 0)
-                r = check_body(settings, request, &error);
-        if (r != 0)
+                r = check_body(manager, request, &error);
+        if (r < 0)
+                http_request_answer(request, r, NULL);
+        else if (r > 0)
                 refuse(request, &error, allow);
 }

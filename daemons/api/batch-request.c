@@ -10,17 +10,10 @@
 #define REQUEST_BYTES_EXTRA 64 /* of a request beside its text, in a message */
 
 /* Members of the body that are not parameters of its requests. */
-static const char *const own_members[] = { "prompts", "requests", "priority", "metadata" };
+static const char *const own_members[] = { "prompts", "requests", "metadata" };
 
 /* Parameters of a request that make no sense in a batch: its results are fetched later, as links. */
 static const char *const foreign_members[] = { "stream", "partial_images", "response_format" };
-
-static bool names_contain(const char *const *names, size_t count, const char *name) {
-        for (size_t i = 0; i < count; i++)
-                if (text_equal(names[i], name))
-                        return true;
-        return false;
-}
 
 static int refuse(ApiError *error, const char *code, const char *param, const char *message) {
         api_error_set(error, 400, ERROR_TYPE_REQUEST, code, param, "%s", message);
@@ -64,12 +57,6 @@ static int take_own_members(JsonValue *body, JsonValue **ret, ApiError *error) {
         return 0;
 }
 
-static bool priority_fits(const JsonValue *priority) {
-        static const char *const names[] = { "high", "normal", "low" };
-
-        return names_contain(names, ELEMENTS(names), cJSON_GetStringValue(priority));
-}
-
 static int check_own_members(const JsonValue *own, ApiError *error) {
         const JsonValue *prompts = json_member(own, "prompts"), *requests = json_member(own, "requests");
 
@@ -81,8 +68,6 @@ static int check_own_members(const JsonValue *own, ApiError *error) {
         if (!(prompts ?: requests)->child || cJSON_GetArraySize(prompts ?: requests) > BATCH_REQUESTS_MAX)
                 return refuse(error, "invalid_batch_size", prompts ? "prompts" : "requests",
                               "A batch takes 1 to 1000 requests.");
-        if (json_has(own, "priority") && !priority_fits(json_member(own, "priority")))
-                return refuse(error, "invalid_priority", "priority", "Expected high, normal or low.");
         if (json_has(own, "metadata") && !json_get_object(own, "metadata"))
                 return refuse(error, "invalid_type", "metadata", "Expected an object of strings.");
         return 0;
@@ -209,8 +194,6 @@ int batch_request_parse(const char *text, size_t size, JsonValue **ret, ApiError
                                 size, error);
         if (r == 0)
                 r = build_items(own, common, items, error);
-        if (r == 0)
-                r = json_add_string(batch, "priority", json_get_string(own, "priority"));
         if (r == 0 && json_has(own, "metadata"))
                 r = json_add(batch, "metadata", cJSON_DetachItemFromObjectCaseSensitive(own, "metadata"));
         if (r == 0)

@@ -12,6 +12,6 @@ enum {
         BATCH_REQUEST_INVALID = 1,
 };
 
-/* 0 with *ret {items, priority, metadata}, as Queue.SubmitBatch takes them; BATCH_REQUEST_INVALID with *error the answer
+/* 0 with *ret {items, metadata}, as Queue.SubmitBatch takes them; BATCH_REQUEST_INVALID with *error the answer
  * to give; -ENOMEM. */
 int batch_request_parse(const char *text, size_t size, JsonValue **ret, ApiError *error);

@@ -132,7 +132,8 @@ void exchange_start(ApiManager *manager, HttpRequest *request, const ExchangeKin
         }
         *exchange = (Exchange){ manager, request, kind, TAKE_PTR(owned), NULL };
 
-        r = worker_client_call(api_manager_worker(manager), &exchange->call, &kind->method, build, on_reply, exchange);
+        r = worker_client_call_with_fd(api_manager_worker(manager), &exchange->call, &kind->method, build, on_reply,
+                                       exchange, kind->fd ? kind->fd(request) : -1);
         if (r == -EBUSY)
                 answer_busy(request);
         else if (r < 0)

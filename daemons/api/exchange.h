@@ -16,6 +16,8 @@ typedef struct ExchangeKind {
         /* Adds the members of the parameters but `caller`. `prepared` is what was given to exchange_start(), at the
          * first try, and is taken over; later NULL. */
         int (*build)(HttpRequest *request, JsonValue *parameters, JsonValue *prepared);
+        /* What travels with the call, the request's own; -1: nothing. NULL: nothing ever does. */
+        int (*fd)(HttpRequest *request);
         /* Told of each reply that is not the final one; may answer the request. A negative errno breaks off what was
          * answered, or is the answer. NULL: nobody looks. */
         int (*progress)(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply);

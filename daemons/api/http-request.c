@@ -30,6 +30,9 @@ struct HttpRequest {
         uint64_t body_max;
         uint64_t body_dropped; /* bytes thrown away */
         size_t *held; /* where the body is counted */
+        const HttpBodyReader *reader_kind;
+        void *reader; /* in place of the body; or NULL */
+        uint64_t read, stride; /* bytes by it; those since its progress was asked for */
 
         HttpReply *reply;
         bool begun, complete, suspended, closing;
@@ -56,6 +59,12 @@ int http_request_new(HttpRequest **ret, HttpConnection *connection, struct MHD_C
         return 0;
 }
 
+static void drop_reader(HttpRequest *request) {
+        if (request->reader)
+                request->reader_kind->free(request->reader);
+        request->reader = NULL;
+}
+
 HttpRequest *http_request_free(HttpRequest *request) {
         if (!request)
                 return NULL;
@@ -65,6 +74,7 @@ HttpRequest *http_request_free(HttpRequest *request) {
         if (request->held)
                 *request->held -= request->body.size;
         buffer_done(&request->body);
+        drop_reader(request);
         (void) http_reply_free(request->reply);
         free(request);
         return NULL;
@@ -160,6 +170,23 @@ void http_request_set_body_max(HttpRequest *request, uint64_t bytes_max) {
         request->body_max = bytes_max;
 }
 
+void http_request_set_body_reader(HttpRequest *request, uint64_t bytes_max, const HttpBodyReader *kind, void *reader) {
+        request->body_max = bytes_max;
+        request->reader_kind = kind;
+        request->reader = reader;
+}
+
+void *http_request_body_reader(const HttpRequest *request) {
+        return request->reader;
+}
+
+bool http_request_body_progressed(HttpRequest *request) {
+        if (request->stride < HTTP_BODY_STRIDE_BYTES)
+                return false;
+        request->stride = 0;
+        return true;
+}
+
 HttpConnection *http_request_connection(const HttpRequest *request) {
         return request->connection;
 }
@@ -204,12 +231,37 @@ static void refuse_body(HttpRequest *request, const ApiError *error) {
         buffer_done(&request->body);
 }
 
+/* What was read is of no use any more. */
+static int hand_on_body(HttpRequest *request, const char *data, size_t size) {
+        ApiError error;
+        int r;
+
+        if (size > request->body_max - request->read) {
+                api_error_set_body_too_large(&error, request->body_max);
+                r = 1;
+        } else
+                r = request->reader_kind->read(request->reader, data, size, &error);
+        if (r == 0) {
+                request->read += size;
+                request->stride += size;
+                return 0;
+        }
+        if (r > 0)
+                http_request_answer_error(request, &error);
+        else
+                http_request_answer(request, r, NULL);
+        drop_reader(request);
+        return drop_body(request, size);
+}
+
 int http_request_take_body(HttpRequest *request, const char *data, size_t size, size_t *held) {
         ApiError error;
 
         request->held = held;
         if (request->reply || request->body_max == 0)
                 return drop_body(request, size);
+        if (request->reader)
+                return hand_on_body(request, data, size);
 
         if (request->body.size + size > request->body_max) {
                 api_error_set_body_too_large(&error, request->body_max);

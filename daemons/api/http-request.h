@@ -38,6 +38,17 @@ void http_request_set_closing(HttpRequest *request);
 /* How a body is taken: kept up to bytes_max, or thrown away (bytes_max 0). */
 void http_request_set_body_max(HttpRequest *request, uint64_t bytes_max);
 
+/* Or a body that is handed on while it arrives, and not kept, up to bytes_max. `read` returns 0, a negative errno, or > 0 with
+ * *error the answer to give. The reader is taken over and freed with the request, or with an answer that is given before the
+ * body is there. */
+typedef struct HttpBodyReader {
+        int (*read)(void *reader, const void *data, size_t size, ApiError *error);
+        void (*free)(void *reader);
+} HttpBodyReader;
+
+void http_request_set_body_reader(HttpRequest *request, uint64_t bytes_max, const HttpBodyReader *kind, void *reader);
+void *http_request_body_reader(const HttpRequest *request); /* NULL: there is none */
+
 /* For the server. */
 
 #define HTTP_DRAIN_BYTES_MAX (1024 * 1024) /* of a body that is thrown away; then the connection is closed */
@@ -66,6 +77,10 @@ bool http_request_leaves_body_unread(const HttpRequest *request);
 
 /* `held` counts the bytes of all bodies. -EMSGSIZE: close the connection. */
 int http_request_take_body(HttpRequest *request, const char *data, size_t size, size_t *held);
+
+/* Of a body that is handed on: true whenever another HTTP_BODY_STRIDE_BYTES have arrived. */
+#define HTTP_BODY_STRIDE_BYTES (4 * 1024 * 1024)
+bool http_request_body_progressed(HttpRequest *request);
 
 void http_request_set_suspended(HttpRequest *request, bool suspended);
 HttpReply *http_request_reply(const HttpRequest *request); /* NULL: none yet */

@@ -7,7 +7,8 @@
  *   - Nothing wakes the loop when a suspended connection is resumed, and it must not be run from inside its own
  *     callbacks: a defer source pumps in the next turn.
  *   - Its timeout counts from the last byte, so a client that sends one byte now and then would stay for ever. Here
- *     each connection has RECEIVE_TIMEOUTS timeouts from its opening or its last answer to its next whole request.
+ *     each connection has RECEIVE_TIMEOUTS timeouts from its opening or its last answer to its next whole request, and
+ *     of an upload for each HTTP_BODY_STRIDE_BYTES.
  *     Connections that wait stand in one list in the order of their deadlines.
  *   - It closes the listening socket it is given; it gets a duplicate.
  *
@@ -94,6 +95,11 @@ static void arm_timer(HttpListener *listener) {
 
         if (MHD_get_timeout(listener->daemon, &msec) != MHD_YES)
                 return;
+        /* More has come than it reads at a time. A timer would be late by its accuracy, for every few kB of a body. */
+        if (msec == 0) {
+                (void) sd_event_source_set_enabled(listener->turn, SD_EVENT_ONESHOT);
+                return;
+        }
 
         now = server_now(listener->server);
         at = now + msec * USEC_PER_MSEC;
@@ -163,6 +169,14 @@ static void connection_wait(HttpConnection *connection) {
         connection_set_state(connection, CONNECTION_WAITING);
         if (first)
                 arm_deadline(server);
+}
+
+/* A large body gets its time by and by. */
+static void connection_extend(HttpConnection *connection) {
+        HttpServer *server = connection->listener->server;
+
+        connection->deadline = server_now(server) + RECEIVE_TIMEOUTS * server->limits.connection_timeout;
+        connection_set_state(connection, CONNECTION_WAITING);
 }
 
 /* libmicrohttpd reads the end of the stream and closes. */
@@ -328,6 +342,8 @@ static enum MHD_Result on_request(void *userdata, _unused_ struct MHD_Connection
 
         r = http_request_take_body(request, data, *size, &server->body_bytes);
         *size = 0;
+        if (http_request_body_progressed(request))
+                connection_extend(http_request_connection(request));
         return r < 0 ? MHD_NO : MHD_YES;
 }
 

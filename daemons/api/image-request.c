@@ -36,6 +36,7 @@ static const Field fields[] = {
         { "output_compression", FIELD_INTEGER },
         { "response_format", FIELD_ANSWER },
         { "user", FIELD_TEXT },
+        { "input_fidelity", FIELD_TEXT },
         { "stream", FIELD_STREAM },
         { "partial_images", FIELD_PARTIALS },
 };
@@ -45,6 +46,16 @@ static const Field *find_field(const char *name) {
                 if (strcmp(fields[i].name, name) == 0)
                         return &fields[i];
         return NULL;
+}
+
+ImageFieldType image_request_field_type(const char *name) {
+        const Field *field = find_field(name);
+
+        if (!field)
+                return IMAGE_FIELD_UNKNOWN;
+        if (field->kind == FIELD_INTEGER || field->kind == FIELD_PARTIALS)
+                return IMAGE_FIELD_INTEGER;
+        return field->kind == FIELD_STREAM ? IMAGE_FIELD_BOOLEAN : IMAGE_FIELD_TEXT;
 }
 
 static const char *type_name(const JsonValue *value) {

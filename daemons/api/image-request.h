@@ -1,5 +1,5 @@
-/* The body of POST /v1/images/generations: OpenAI's JSON checked for its shape, and made an ImageRequest of
- * io.atelier.Queue. What a model takes (sizes, lengths, counts) is the worker's to judge. */
+/* The body of POST /v1/images/generations, and the fields of POST /v1/images/edits: OpenAI's JSON checked for its shape,
+ * and made an ImageRequest of io.atelier.Queue. What a model takes (sizes, lengths, counts) is the worker's to judge. */
 #pragma once
 
 #include "api-error.h"
@@ -18,3 +18,13 @@ int image_request_parse(const char *text, size_t size, JsonValue **ret, ApiError
 /* The two steps of it: the body as an object, as yet unchecked; and the check, which makes it the ImageRequest. */
 int image_request_parse_object(const char *text, size_t size, JsonValue **ret, ApiError *error);
 int image_request_check(JsonValue *body, ApiError *error);
+
+/* Of a field whose value comes as text, in a form: the same fields, types and limits. */
+typedef enum ImageFieldType {
+        IMAGE_FIELD_UNKNOWN,
+        IMAGE_FIELD_TEXT,
+        IMAGE_FIELD_INTEGER,
+        IMAGE_FIELD_BOOLEAN,
+} ImageFieldType;
+
+ImageFieldType image_request_field_type(const char *name);

@@ -75,22 +75,30 @@ static int add_partial(JsonValue *data, const JsonValue *job, const JsonValue *p
         return r < 0 ? r : add_facts(data, job, json_get_object(partial, "reply"), partial);
 }
 
+static bool is_edit(const JsonValue *job) {
+        return json_has(json_get_object(job, "request"), "uploads");
+}
+
 int job_event_partial_image(ImageStream **ret, const JsonValue *job, const JsonValue *partial, int *fd) {
+        const char *type = is_edit(job) ? "image_edit.partial_image" : "image_generation.partial_image";
         _cleanup_(json_freep) JsonValue *data = json_new_object();
+        _cleanup_free_ char *head = text_format("event: %s", type);
         int r;
 
-        r = json_add_string(data, "type", "image_generation.partial_image");
+        r = json_add_string(data, "type", type);
         if (r >= 0)
                 r = add_partial(data, job, partial);
-        return r < 0 ? r : new_event(ret, "event: image_generation.partial_image", data, fd);
+        return r < 0 ? r : head ? new_event(ret, head, data, fd) : -ENOMEM;
 }
 
 int job_event_completed_image(ImageStream **ret, const JsonValue *job, const JsonValue *image, int *fd) {
+        const char *type = is_edit(job) ? "image_edit.completed" : "image_generation.completed";
         _cleanup_(json_freep) JsonValue *data = json_new_object();
+        _cleanup_free_ char *head = text_format("event: %s", type);
         const JsonValue *usage = json_get_object(job, "usage");
         int r;
 
-        r = json_add_string(data, "type", "image_generation.completed");
+        r = json_add_string(data, "type", type);
         if (r >= 0)
                 r = json_add_string(data, "b64_json", "");
         if (r >= 0)
@@ -99,7 +107,7 @@ int job_event_completed_image(ImageStream **ret, const JsonValue *job, const Jso
                 r = add_facts(data, job, json_get_object(job, "reply"), image);
         if (r >= 0 && usage)
                 r = json_add(data, "usage", cJSON_CreateObjectReference(usage->child));
-        return r < 0 ? r : new_event(ret, "event: image_generation.completed", data, fd);
+        return r < 0 ? r : head ? new_event(ret, head, data, fd) : -ENOMEM;
 }
 
 int job_event_error(ImageStream **ret, const ApiError *error) {

@@ -306,6 +306,8 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
                 r = add_cost(object, job);
         if (r >= 0)
                 r = add_text_or_null(object, "cache", job);
+        if (r >= 0 && json_get_bool(job, "awaits_budget", false))
+                r = json_add_bool(object, "awaits_budget", true);
         if (r >= 0 && json_has(job, "optimised"))
                 r = add_reference(object, job, "optimised");
         if (r >= 0)

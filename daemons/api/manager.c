@@ -60,6 +60,7 @@ struct ApiManager {
         Metrics *metrics;
         WorkerMetrics *worker_metrics;
         WorkerSampler *sampler;
+        UploadMeter uploads;
 };
 
 const ApiSettings *api_manager_settings(const ApiManager *manager) {
@@ -72,6 +73,10 @@ sd_event *api_manager_event(const ApiManager *manager) {
 
 WorkerClient *api_manager_worker(const ApiManager *manager) {
         return manager->worker;
+}
+
+UploadMeter *api_manager_uploads(ApiManager *manager) {
+        return &manager->uploads;
 }
 
 WorkerMetrics *api_manager_worker_metrics(const ApiManager *manager) {

@@ -7,6 +7,7 @@
 #include "io/metrics.h"
 #include "io/service.h"
 #include "routes.h"
+#include "upload-spool.h"
 #include "worker-client.h"
 #include "worker-metrics.h"
 
@@ -17,6 +18,7 @@ DEFINE_CLEANUP(ApiManager *, api_manager_free);
 const ApiSettings *api_manager_settings(const ApiManager *manager);
 sd_event *api_manager_event(const ApiManager *manager);
 WorkerClient *api_manager_worker(const ApiManager *manager);
+UploadMeter *api_manager_uploads(ApiManager *manager);
 WorkerMetrics *api_manager_worker_metrics(const ApiManager *manager);
 
 /* The worker has answered a call that may have changed its counters. */

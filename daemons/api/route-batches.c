@@ -7,7 +7,6 @@
 #include "batch-reply.h"
 #include "batch-request.h"
 #include "exchange.h"
-#include "optimise-wish.h"
 #include "submit-headers.h"
 
 #define SUBMIT_DEADLINE_USEC (60 * USEC_PER_SEC)
@@ -88,13 +87,7 @@ static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *
 
                 r = name ? json_add(parameters, name, cJSON_DetachItemViaPointer(batch, batch->child)) : -ENOMEM;
         }
-        if (r >= 0)
-                r = json_add_string(parameters, "idempotency_key", http_request_header(request, IDEMPOTENCY_KEY));
-        if (r >= 0)
-                r = cache_wish_add(parameters, request);
-        if (r >= 0)
-                r = optimise_wish_add(request, parameters);
-        return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
+        return r < 0 ? r : submit_headers_add(request, parameters);
 }
 
 static int answer_accepted(_unused_ ApiManager *manager, _unused_ HttpRequest *request, const VarlinkReply *reply,
@@ -129,7 +122,7 @@ void route_create_batch(ApiManager *manager, HttpRequest *request) {
         ApiError error;
         int r;
 
-        if (!idempotency_key_fits(request, &error) || !optimise_wish_fits(request, &error)) {
+        if (!submit_headers_fit(request, &error)) {
                 http_request_answer_error(request, &error);
                 return;
         }

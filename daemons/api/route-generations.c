@@ -6,19 +6,18 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "edit-body.h"
 #include "exchange.h"
+#include "generation.h"
 #include "image-request.h"
 #include "job-events.h"
 #include "job-reply.h"
 #include "job-stream.h"
-#include "optimise-wish.h"
 #include "submit-headers.h"
 
 #define SUBMIT_DEADLINE_USEC (60 * USEC_PER_SEC) /* longer than a watchdog takes to restart a worker that hangs */
 #define PREFER "Prefer"
 #define PREFERENCE_ASYNC "respond-async"
-#define IDEMPOTENCY_KEY_BYTES_MAX 255
-#define PRIORITY "x-atelier-priority"
 
 /* Whether the list in the field names the preference; its parameters are of no matter. */
 static bool prefers_async(const char *field) {
@@ -33,66 +32,34 @@ static bool prefers_async(const char *field) {
         return false;
 }
 
-/* Whether Cache-Control (RFC 9111) has that directive, which has no argument. */
-static bool has_cache_directive(HttpRequest *request, const char *directive) {
-        const char *field = http_request_header(request, MHD_HTTP_HEADER_CACHE_CONTROL);
-        size_t length = strlen(directive);
-
-        while (field) {
-                field += strspn(field, " \t,");
-                if (strncasecmp(field, directive, length) == 0 && strchr(" \t,", field[length]))
-                        return true;
-                field = strchr(field, ',');
-        }
-        return false;
-}
-
-static bool priority_fits(const HttpRequest *request, ApiError *error) {
-        static const char *const names[] = { "high", "normal", "low" };
-        const char *priority = http_request_header(request, PRIORITY);
-
-        for (size_t i = 0; priority && i < ELEMENTS(names); i++)
-                if (text_equal(priority, names[i]))
-                        return true;
-        if (!priority)
-                return true;
-        api_error_set(error, MHD_HTTP_BAD_REQUEST, ERROR_TYPE_REQUEST, "invalid_priority", NULL,
-                      PRIORITY " is wrong; expected high, normal or low.");
-        return false;
-}
-
-int cache_wish_add(JsonValue *parameters, HttpRequest *request) {
-        int r = 0;
-
-        if (has_cache_directive(request, "no-cache"))
-                r = json_add_bool(parameters, "no_cache", true);
-        if (r >= 0 && has_cache_directive(request, "no-store"))
-                r = json_add_bool(parameters, "no_store", true);
-        return r;
-}
-
 /* The first try has what was parsed when the request came; further ones parse again, which keeps no second tree. */
-static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *prepared) {
+static int parse_again(HttpRequest *request, JsonValue **ret) {
         const Buffer *body = http_request_body(request);
-        JsonValue *image_request = prepared;
         ApiError error;
         int r;
 
-        if (!image_request) {
-                r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
-                if (r != 0)
-                        return r < 0 ? r : -EBADMSG;
+        if (http_request_body_reader(request)) {
+                *ret = edit_body_request(http_request_body_reader(request));
+                return *ret ? 0 : -ENOMEM;
         }
+        r = image_request_parse((const char *) body->data, body->size, ret, &error);
+        return r > 0 ? -EBADMSG : r;
+}
+
+static int uploads_fd(HttpRequest *request) {
+        return http_request_body_reader(request) ? edit_body_fd(http_request_body_reader(request)) : -1;
+}
+
+static int build_submit(HttpRequest *request, JsonValue *parameters, JsonValue *prepared) {
+        JsonValue *image_request = prepared;
+        int r = 0;
+
+        if (!image_request)
+                r = parse_again(request, &image_request);
+        if (r < 0)
+                return r;
         r = json_add(parameters, "request", image_request);
-        if (r >= 0)
-                r = json_add_string(parameters, "idempotency_key", http_request_header(request, IDEMPOTENCY_KEY));
-        if (r >= 0)
-                r = json_add_string(parameters, "priority", http_request_header(request, PRIORITY));
-        if (r >= 0)
-                r = cache_wish_add(parameters, request);
-        if (r >= 0)
-                r = optimise_wish_add(request, parameters);
-        return r < 0 ? r : json_add_string(parameters, "request_id", http_request_id(request));
+        return r < 0 ? r : submit_headers_add(request, parameters);
 }
 
 static int build_images(ApiManager *manager, HttpRequest *request, const VarlinkReply *reply, const JsonValue *job,
@@ -217,6 +184,7 @@ static int end_stream(ApiManager *manager, HttpRequest *request, const VarlinkRe
 static const ExchangeKind submit_and_stream = {
         .method = { "io.atelier.Queue.Submit", .more = true, .deadline = SUBMIT_DEADLINE_USEC },
         .build = build_stream,
+        .fd = uploads_fd,
         .progress = show_partial,
         .answer = end_stream,
         .fail = job_stream_fail,
@@ -225,12 +193,14 @@ static const ExchangeKind submit_and_stream = {
 static const ExchangeKind submit_and_wait = {
         .method = { "io.atelier.Queue.Submit", .more = true, .deadline = SUBMIT_DEADLINE_USEC },
         .build = build_submit,
+        .fd = uploads_fd,
         .answer = answer_finished,
 };
 
 static const ExchangeKind submit = {
         .method = { "io.atelier.Queue.Submit", .deadline = SUBMIT_DEADLINE_USEC },
         .build = build_submit,
+        .fd = uploads_fd,
         .answer = answer_accepted,
 };
 
@@ -240,18 +210,16 @@ static const ExchangeKind *choose_kind(HttpRequest *request, const JsonValue *im
         return json_get_bool(image_request, "stream", false) ? &submit_and_stream : &submit_and_wait;
 }
 
-bool idempotency_key_fits(const HttpRequest *request, ApiError *error) {
-        const char *key = http_request_header(request, IDEMPOTENCY_KEY);
-        bool printable = true;
+void generation_start(ApiManager *manager, HttpRequest *request, JsonValue *image_request) {
+        ApiError error;
 
-        for (const char *c = key; c && *c; c++)
-                printable &= *c >= ' ' && *c <= '~';
-        if (!key || (*key && printable && strlen(key) <= IDEMPOTENCY_KEY_BYTES_MAX))
-                return true;
-        api_error_set(error, MHD_HTTP_BAD_REQUEST, ERROR_TYPE_REQUEST, "invalid_idempotency_key", NULL,
-                      IDEMPOTENCY_KEY " is wrong; expected 1 to %d printable characters of ASCII.",
-                      IDEMPOTENCY_KEY_BYTES_MAX);
-        return false;
+        if (!image_request)
+                http_request_answer(request, -ENOMEM, NULL);
+        else if (!submit_headers_fit(request, &error)) {
+                (void) json_free(image_request);
+                http_request_answer_error(request, &error);
+        } else
+                exchange_start(manager, request, choose_kind(request, image_request), image_request);
 }
 
 void route_create_generation(ApiManager *manager, HttpRequest *request) {
@@ -260,16 +228,11 @@ void route_create_generation(ApiManager *manager, HttpRequest *request) {
         ApiError error;
         int r;
 
-        if (!idempotency_key_fits(request, &error) || !priority_fits(request, &error) ||
-            !optimise_wish_fits(request, &error)) {
-                http_request_answer_error(request, &error);
-                return;
-        }
         r = image_request_parse((const char *) body->data, body->size, &image_request, &error);
         if (r == IMAGE_REQUEST_INVALID)
                 http_request_answer_error(request, &error);
         else if (r < 0)
                 http_request_answer(request, r, NULL);
         else
-                exchange_start(manager, request, choose_kind(request, image_request), image_request);
+                generation_start(manager, request, image_request);
 }

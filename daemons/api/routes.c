@@ -10,6 +10,7 @@ static const char *const page_parameters[] = { "limit", "after", NULL };
 
 const Route api_routes[] = {
         { "POST", "/v1/images/generations", route_create_generation, .takes_body = true },
+        { "POST", "/v1/images/edits", route_create_edit, .takes_body = true, .takes_uploads = true },
         { "POST", "/v1/images/quote", route_quote, .takes_body = true },
         { "GET", "/v1/images/{name}", route_get_image },
         { "GET", "/v1/images/{name}/receipt", route_get_receipt },

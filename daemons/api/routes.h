@@ -1,10 +1,13 @@
 /* What the api serves: one table of methods and path templates. */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/macro.h"
 
 typedef struct ApiManager ApiManager;
 typedef struct HttpRequest HttpRequest;
+typedef struct ApiError ApiError;
 
 /* Answers the request now or later. */
 typedef void (*RouteHandler)(ApiManager *manager, HttpRequest *request);
@@ -15,6 +18,7 @@ typedef struct Route {
         RouteHandler handler;
         const char *const *parameters; /* of the query, ended by NULL; NULL: none */
         bool takes_body; /* JSON; of others a body is read and thrown away */
+        bool takes_uploads; /* or a form with files */
 } Route;
 
 #define ROUTE_ARGUMENT_BYTES_MAX 256 /* a longer segment matches no template */
@@ -41,6 +45,9 @@ bool route_takes_parameter(const Route *route, const char *name);
 extern const Route api_routes[];
 
 void route_create_generation(ApiManager *manager, HttpRequest *request);
+/* Takes its body in while it arrives; `length` 0: not announced. 0, a negative errno, or > 0 with *error. */
+int route_admit_edit(ApiManager *manager, HttpRequest *request, uint64_t length, ApiError *error);
+void route_create_edit(ApiManager *manager, HttpRequest *request);
 void route_get_usage(ApiManager *manager, HttpRequest *request);
 void route_quote(ApiManager *manager, HttpRequest *request);
 void route_get_image(ApiManager *manager, HttpRequest *request);

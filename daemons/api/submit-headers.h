@@ -1,12 +1,10 @@
-/* What the headers of a submission say, of one request or of a batch. */
+/* What the headers of a submission say, of one request or of a batch: Idempotency-Key, Cache-Control, and ours. */
 #pragma once
 
 #include "http-request.h"
 
-#define IDEMPOTENCY_KEY "Idempotency-Key"
+/* All of them are optional; one that can't be kept is refused rather than ignored, since its client relies on it. */
+bool submit_headers_fit(const HttpRequest *request, ApiError *error);
 
-/* It is optional; one that can't be kept is refused rather than ignored, since its client relies on it. */
-bool idempotency_key_fits(const HttpRequest *request, ApiError *error);
-
-/* What Cache-Control says, as parameters of Queue.Submit and Queue.SubmitBatch. */
-int cache_wish_add(JsonValue *parameters, HttpRequest *request);
+/* Adds what they say to the parameters of Queue.Submit or Queue.SubmitBatch, and the request's id. */
+int submit_headers_add(const HttpRequest *request, JsonValue *parameters);

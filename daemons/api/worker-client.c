@@ -39,6 +39,7 @@ struct WorkerCall {
         WorkerHandler handler;
         void *userdata;
         WorkerConnection *connection; /* NULL: waits for one */
+        int fd; /* that travels with it; -1: none */
         usec_t deadline; /* monotonic; USEC_INFINITY once a reply came */
         TAILQ_ENTRY(WorkerCall) entry; /* in `waiting` or `running` */
 };
@@ -261,7 +262,9 @@ static int call_start(WorkerCall *call) {
         r = connection_take(client, &connection);
         if (r < 0)
                 return r;
-        parameters = call->build(call->userdata);
+        if (call->fd >= 0)
+                r = varlink_client_push_fd(connection->varlink, call->fd);
+        parameters = r >= 0 ? call->build(call->userdata) : NULL;
         r = parameters ? varlink_client_call(connection->varlink, call->method->name, parameters, call->method->more,
                                              USEC_INFINITY, on_reply, connection)
                        : -ENOMEM;
@@ -410,6 +413,11 @@ WorkerClient *worker_client_free(WorkerClient *client) {
 
 int worker_client_call(WorkerClient *client, WorkerCall **ret, const WorkerMethod *method, WorkerBuild build,
                        WorkerHandler handler, void *userdata) {
+        return worker_client_call_with_fd(client, ret, method, build, handler, userdata, -1);
+}
+
+int worker_client_call_with_fd(WorkerClient *client, WorkerCall **ret, const WorkerMethod *method, WorkerBuild build,
+                               WorkerHandler handler, void *userdata, int fd) {
         WorkerCall *call;
 
         if (client->n_calls >= WORKER_CALLS_MAX)
@@ -424,6 +432,7 @@ int worker_client_call(WorkerClient *client, WorkerCall **ret, const WorkerMetho
                 .build = build,
                 .handler = handler,
                 .userdata = userdata,
+                .fd = fd,
                 .deadline = client_now(client) + method->deadline,
         };
         TAILQ_INSERT_TAIL(call_queue(call), call, entry);

@@ -35,6 +35,9 @@ DEFINE_CLEANUP(WorkerClient *, worker_client_free);
 /* `method` outlives the call. The handler is never called from in here. -EBUSY past WORKER_CALLS_MAX. */
 int worker_client_call(WorkerClient *client, WorkerCall **ret, const WorkerMethod *method, WorkerBuild build,
                        WorkerHandler handler, void *userdata);
+/* The same; a duplicate of fd (-1: none) travels with each try. It stays the caller's, who keeps it as long as the call. */
+int worker_client_call_with_fd(WorkerClient *client, WorkerCall **ret, const WorkerMethod *method, WorkerBuild build,
+                               WorkerHandler handler, void *userdata, int fd);
 WorkerCall *worker_call_free(WorkerCall *call); /* gives the call up; its handler is not called */
 
 size_t worker_client_calls(const WorkerClient *client);

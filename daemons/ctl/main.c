@@ -17,6 +17,7 @@ static const Command commands[] = {
         { "alerts", "list|fire|resolve|test", "Look at alerts, and at whether they arrive", ctl_alerts },
         { "keys", "create|list|revoke", "Say who may ask, by keys for clients", ctl_keys },
         { "cache", "show|clear", "Look at what answers requests again, and forget it", ctl_cache },
+        { "webhooks", "list|retry", "Look at who is told of the end of jobs", ctl_webhooks },
         { "queue", "pause|resume", "Stop or start the dispatching of jobs", ctl_queue },
         { "config", "check|show", "Check the configuration, or show what is in force", ctl_config },
         { "reload", "DAEMON", "Have a daemon read its configuration again", ctl_reload },

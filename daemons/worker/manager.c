@@ -11,12 +11,15 @@
 #include "health.h"
 #include "keys/client-keys.h"
 #include "methods.h"
+#include "money/budget-wait.h"
 #include "money/spending.h"
 #include "queue/queue.h"
+#include "queue/uploads.h"
 #include "state/adoption.h"
 #include "state/snapshot.h"
 #include "store/store-cache.h"
 #include "store/store-schema.h"
+#include "webhooks/webhooks.h"
 
 #define STATE_DIRECTORY_DEFAULT "/var/lib/atelier"
 #define DATABASE_NAME "atelier.db"
@@ -36,11 +39,14 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Ledger.GetReceipts", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Ledger.*", ACCESS_ADMIN },
         { "io.atelier.Keys.*", ACCESS_ADMIN },
+        { "io.atelier.Webhooks.*", ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Store.DiscardFormer", ACCESS_ADMIN },
         { "io.atelier.Store.*", ACCESS_SCHEDULER },
         {},
 };
+
+static const char *const worker_fds_methods[] = { "io.atelier.Store.Receive", "io.atelier.Queue.Submit", NULL };
 
 static const double commit_buckets[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 0 };
 
@@ -136,6 +142,30 @@ static const MetricFamily worker_metrics[] = {
                 .type = METRIC_COUNTER,
                 .labels = { "model" },
         },
+        [METRIC_PRICE_DRIFT_JOBS] = {
+                .name = "genai_price_drift_jobs_total",
+                .help = "Jobs that cost more than was reserved for them: the price in prices.conf is too low.",
+                .type = METRIC_COUNTER,
+                .labels = { "provider", "model" },
+        },
+        [METRIC_PRICE_DRIFT] = {
+                .name = "genai_price_drift_dollars_total",
+                .help = "By how much.",
+                .type = METRIC_COUNTER,
+                .labels = { "provider", "model" },
+        },
+        [METRIC_WEBHOOKS_TOTAL] = {
+                .name = "genai_webhook_attempts_total",
+                .help = "Webhooks that were sent, by what came of it: delivered, failed (it is sent again), given_up.",
+                .type = METRIC_COUNTER,
+                .labels = { "endpoint", "outcome" },
+        },
+        [METRIC_WEBHOOKS_PENDING] = {
+                .name = "genai_webhooks_pending",
+                .help = "Webhooks that wait to be delivered.",
+                .type = METRIC_GAUGE,
+                .labels = { "endpoint" },
+        },
         {},
 };
 
@@ -152,6 +182,8 @@ static void worker_quiesce(void *userdata) {
         snapshot_abandon(manager->snapshot);
         adoption_quiesce(manager->adoption);
         dispatcher_quiesce(manager->dispatcher);
+        webhooks_quiesce(manager->webhooks);
+        budget_wait_quiesce(manager->budget_wait);
         watchers_abandon(manager->watchers, job_goes_on, manager->dispatcher);
 }
 
@@ -179,6 +211,9 @@ static void worker_status(Buffer *text, void *userdata) {
         if (dispatcher_held(manager->dispatcher) > 0)
                 (void) buffer_printf(text, ", %lld held (atelierctl jobs resume)",
                                      (long long) dispatcher_held(manager->dispatcher));
+        if (budget_wait_count(manager->budget_wait) > 0)
+                (void) buffer_printf(text, ", %lld waiting for the budget",
+                                     (long long) budget_wait_count(manager->budget_wait));
         (void) spending_status(manager->spending, text);
         if (count_open_circuits(manager) > 0)
                 (void) buffer_printf(text, ", %u circuit%s not closed", count_open_circuits(manager),
@@ -281,6 +316,7 @@ static int worker_format_metrics(Buffer *text, void *userdata) {
         metrics_set(manager->metrics, METRIC_ANSWERS_PAUSED, NULL, http_client_paused(manager->http));
         spending_measure(manager->spending, manager->metrics);
         measure_cache(manager);
+        webhooks_measure(manager->webhooks);
         return metrics_format(manager->metrics, text);
 }
 
@@ -307,7 +343,9 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
                 r = new_providers(manager, settings, errors, &providers);
         if (r < 0)
                 return r;
-        r = gates_configure(manager->gates, settings);
+        r = webhooks_reload(manager->webhooks, settings, errors);
+        if (r >= 0)
+                r = gates_configure(manager->gates, settings);
         if (r < 0) {
                 (void) provider_table_unref(providers);
                 return r;
@@ -322,6 +360,7 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
                 (void) log_warning_errno(r, "the budgets' time zone or pause can't be taken");
         http_client_set_answers_max(manager->http, settings->worker.answers_bytes_max);
         dispatcher_look(manager->dispatcher);
+        budget_wait_look(manager->budget_wait);
         return 0;
 }
 
@@ -337,7 +376,7 @@ const ServiceKind worker_service_kind = {
         .name = "worker",
         .summary = "keeps the queue, calls the providers, stores the images",
         .access = worker_access,
-        .fds_method = "io.atelier.Store.Receive",
+        .fds_methods = worker_fds_methods,
         .quiesce = worker_quiesce,
         .healthy = worker_healthy,
         .status = worker_status,
@@ -363,6 +402,7 @@ static void on_store_reopened(void *userdata) {
         log_notice("the store is open again");
         manager->state_generation++;
         dispatcher_resume(manager->dispatcher);
+        budget_wait_recount(manager->budget_wait);
 }
 
 static void on_committed(size_t writes, void *userdata) {
@@ -370,6 +410,8 @@ static void on_committed(size_t writes, void *userdata) {
 
         metrics_observe(manager->metrics, METRIC_COMMIT_WRITES, NULL, (double) writes);
         snapshot_on_committed(manager->snapshot);
+        webhooks_look(manager->webhooks);
+        uploads_on_committed(manager->uploads);
 }
 
 /* ------------------------------------------------------------------ building */
@@ -489,6 +531,16 @@ static int build(Manager *manager) {
         return r < 0 ? r : manager_look_for_paid_history(manager);
 }
 
+static int open_webhooks(Manager *manager) {
+        _cleanup_(buffer_done) Buffer errors = {};
+        int r;
+
+        r = webhooks_new(&manager->webhooks, manager, &errors);
+        if (r < 0 && errors.size > 0)
+                return log_error_errno(r, "the webhooks can't be set up: %.*s", (int) errors.size, (char *) errors.data);
+        return r;
+}
+
 int manager_new(Manager **ret, Service *service) {
         _cleanup_(manager_freep) Manager *manager = NULL;
         int r;
@@ -509,19 +561,27 @@ int manager_new(Manager **ret, Service *service) {
         if (r >= 0)
                 r = spending_new(&manager->spending, manager);
         if (r >= 0)
+                r = budget_wait_new(&manager->budget_wait, manager);
+        if (r >= 0)
                 r = watchers_new(&manager->watchers, manager->images);
         if (r >= 0)
                 r = queue_new(&manager->queue, manager);
         if (r >= 0)
+                r = uploads_new(&manager->uploads, manager);
+        if (r >= 0)
                 r = health_new(&manager->health, manager);
         if (r >= 0)
                 r = dispatcher_new(&manager->dispatcher, manager);
+        if (r >= 0)
+                r = open_webhooks(manager);
         if (r >= 0)
                 r = worker_methods_add(service_varlink(service), manager);
         if (r >= 0)
                 r = dispatcher_recover(manager->dispatcher);
         if (r < 0)
                 return log_error_errno(r, "the worker can't be set up");
+        budget_wait_recount(manager->budget_wait);
+        budget_wait_look(manager->budget_wait);
 
         *ret = TAKE_PTR(manager);
         return 0;
@@ -541,12 +601,15 @@ Manager *manager_free(Manager *manager) {
         manager->adoption = adoption_free(manager->adoption);
         manager->keeps = keep_group_free(manager->keeps);
         manager->group = commit_group_free(manager->group);
+        manager->webhooks = webhooks_free(manager->webhooks);
+        manager->uploads = uploads_free(manager->uploads);
         manager->dispatcher = dispatcher_free(manager->dispatcher);
         manager->gates = gates_free(manager->gates);
         manager->health = health_free(manager->health);
         manager->queue = queue_free(manager->queue);
         manager->client_keys = client_keys_free(manager->client_keys);
         manager->watchers = watchers_free(manager->watchers);
+        manager->budget_wait = budget_wait_free(manager->budget_wait);
         manager->spending = spending_free(manager->spending);
         manager->alerts = alert_reporter_free(manager->alerts);
         (void) price_book_free(manager->prices);

@@ -16,12 +16,15 @@
 
 typedef struct Dispatcher Dispatcher;
 typedef struct Queue Queue;
+typedef struct Uploads Uploads;
 typedef struct Health Health;
 typedef struct Spending Spending;
 typedef struct AlertReporter AlertReporter;
 typedef struct Snapshot Snapshot;
 typedef struct Adoption Adoption;
 typedef struct ClientKeys ClientKeys;
+typedef struct Webhooks Webhooks;
+typedef struct BudgetWait BudgetWait;
 
 typedef struct Manager {
         Service *service;
@@ -39,7 +42,10 @@ typedef struct Manager {
         Watchers *watchers;
         Dispatcher *dispatcher;
         Queue *queue;
+        Uploads *uploads;
         ClientKeys *client_keys;
+        Webhooks *webhooks;
+        BudgetWait *budget_wait;
         Health *health;
         Snapshot *snapshot;        /* NULL: none under way */
         Adoption *adoption;        /* the same */
@@ -75,4 +81,8 @@ enum {
         METRIC_CACHE_BYTES,
         METRIC_OPTIMISED_TOTAL,
         METRIC_OPTIMISED_SAVED,
+        METRIC_PRICE_DRIFT_JOBS,
+        METRIC_PRICE_DRIFT,
+        METRIC_WEBHOOKS_TOTAL,
+        METRIC_WEBHOOKS_PENDING,
 };

@@ -12,8 +12,10 @@
 #include "keys/client-keys.h"
 #include "money/ledger-methods.h"
 #include "queue/queue.h"
+#include "queue/uploads.h"
 #include "state/adoption.h"
 #include "state/snapshot.h"
+#include "webhooks/webhooks.h"
 
 /* ------------------------------------------------------------------ io.atelier.Queue */
 
@@ -31,21 +33,29 @@ static SubmitTerms submit_terms(const JsonValue *parameters) {
                         .no_store = json_get_bool(parameters, "no_store", false),
                 },
                 .optimise = optimise_wish(parameters),
+                .webhook = json_get_string(parameters, "webhook"),
         };
+}
+
+static int submit(Manager *manager, VarlinkCall *call, const Caller *caller, const JsonValue *parameters) {
+        const SubmitTerms terms = submit_terms(parameters);
+
+        return queue_submit(manager->queue, call, caller, json_get_string(parameters, "request_id"),
+                            json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
+                            &terms, json_get_bool(parameters, "with_partial_images", false));
 }
 
 static int on_submit(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
-        const SubmitTerms terms = submit_terms(parameters);
         const Failure *failure;
         Caller caller;
 
         failure = caller_judge(manager, parameters, CALLER_ASKS, &caller);
         if (failure)
                 return queue_refuse(call, failure);
-        return queue_submit(manager->queue, call, &caller, json_get_string(parameters, "request_id"),
-                            json_get_string(parameters, "idempotency_key"), json_get_object(parameters, "request"),
-                            &terms, json_get_bool(parameters, "with_partial_images", false));
+        if (json_has(json_get_object(parameters, "request"), "uploads"))
+                return uploads_receive(manager->uploads, call, &caller, parameters, submit);
+        return submit(manager, call, &caller, parameters);
 }
 
 static int on_quote(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
@@ -436,5 +446,7 @@ int worker_methods_add(VarlinkServer *server, Manager *manager) {
                 r = varlink_server_add_interface(server, interface_keys, keys_methods, manager);
         if (r >= 0)
                 r = varlink_server_add_interface(server, interface_store, store_methods, manager);
+        if (r >= 0)
+                r = webhook_methods_add(server, manager);
         return r < 0 ? r : ledger_methods_add(server, manager);
 }

@@ -6,6 +6,7 @@
 #include "base/image-size.h"
 #include "base/text.h"
 #include "conf/alias-check.h"
+#include "conf/chat-sizes.h"
 #include "conf/conf-error.h"
 #include "conf/price-line.h"
 
@@ -45,6 +46,8 @@ static bool contains(char *const *strings, const char *text) {
 static int check_provider(const ProviderConf *provider, const Item *item) {
         if (provider->kind == PROVIDER_OPENAI && !provider->base_url)
                 return complain(item, "base_url", "missing; expected a URL, as the kind is openai");
+        if (provider->kind == PROVIDER_OPENAI_COMPATIBLE && !provider->base_url)
+                return complain(item, "base_url", "missing; expected a URL, as the kind is openai-compatible");
         /* Not quoted: whoever wrote the key itself there shall not find it in a journal. */
         for (char **key = provider->keys; key && *key; key++) {
                 if (!secret_reference_valid(*key))
@@ -96,6 +99,37 @@ static int check_sizes(const ModelConf *model, const Item *item) {
         return 0;
 }
 
+/* What is sent to these has no place for images to work on. */
+static int check_edits(const Settings *settings, const ModelConf *model, const Item *item) {
+        const ProviderConf *provider = settings_find_provider(settings, model->provider);
+
+        if (model->edit_images_max == 0 || !provider || provider->kind < PROVIDER_OPENROUTER)
+                return 0;
+        return complain(item, "edit_images_max", "not taken by this kind of provider; expected 0");
+}
+
+static int check_chat(const Settings *settings, const ModelConf *model, const Item *item) {
+        const ProviderConf *provider = settings_find_provider(settings, model->provider);
+
+        if (!model->chat)
+                return 0;
+        if (!provider || provider->kind != PROVIDER_OPENROUTER)
+                return complain(item, "chat", "not of use; expected a provider of the kind openrouter");
+        if (model->images_max != 1)
+                return complain(item, "images_max", "above what the chat route gives; expected 1");
+        if (model->streams || model->gpt_fields || model->takes_response_format)
+                return complain(item, "chat", "without streams, gpt_fields and takes_response_format; expected these false");
+        if (model->free_sizes)
+                return complain(item, "free_sizes", "not taken by the chat route; expected sizes");
+        for (char **size = model->sizes; size && *size; size++)
+                if (!text_equal(*size, "auto") && !chat_size_find(*size))
+                        return complain_of(item, "sizes", *size, "auto, 1024x1024 or another size of the chat route");
+        for (char **modality = model->modalities; modality && *modality; modality++)
+                if (!text_equal(*modality, "image") && !text_equal(*modality, "text"))
+                        return complain_of(item, "modalities", *modality, "image or text");
+        return 0;
+}
+
 static int check_shutdown(const Settings *settings, const ModelConf *model, const Item *item) {
         usec_t shutdown;
 
@@ -143,6 +177,10 @@ static int check_model(const Settings *settings, const ModelConf *model, const I
                 r = check_sizes(model, item);
         if (r >= 0 && model->default_quality && !contains(model->qualities, model->default_quality))
                 r = complain(item, "default_quality", "not taken by the model; expected one of its qualities");
+        if (r >= 0)
+                r = check_chat(settings, model, item);
+        if (r >= 0)
+                r = check_edits(settings, model, item);
         if (r >= 0)
                 r = check_shutdown(settings, model, item);
         if (r >= 0)
@@ -192,6 +230,37 @@ static int check_receiver(const ReceiverConf *receiver, const Item *item) {
                                 "wrong; expected the kind journald for the name journald, and for no other");
         if (!journald && !receiver->url)
                 return complain(item, "url", "missing; expected credential:NAME, file:/PATH or env:NAME");
+        return 0;
+}
+
+static bool is_webhook_name(const char *name) {
+        return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(name);
+}
+
+/* Beyond this host nobody else may read what is told. */
+static bool is_safe_url(const char *url) {
+        static const char *const local[] = { "http://localhost", "http://127.0.0.1", "http://[::1]" };
+
+        if (text_after(url, "https://"))
+                return true;
+        for (size_t i = 0; i < ELEMENTS(local); i++) {
+                const char *rest = text_after(url, local[i]);
+
+                if (rest && (*rest == 0 || *rest == ':' || *rest == '/'))
+                        return true;
+        }
+        return false;
+}
+
+static int check_webhook(const WebhookConf *webhook, const Item *item) {
+        if (!is_webhook_name(webhook->name))
+                return complain(item, "name", "wrong name; expected letters, digits, dashes and underscores");
+        if (!webhook->url)
+                return complain(item, "url", "missing; expected an https URL");
+        if (!is_safe_url(webhook->url))
+                return complain_of(item, "url", webhook->url, "https, or http to localhost, 127.0.0.1 or [::1]");
+        if (!webhook->secrets || !webhook->secrets[0])
+                return complain(item, "secrets", "missing; expected [ \"credential:NAME\" ]");
         return 0;
 }
 
@@ -259,6 +328,18 @@ static int check_prices(const Settings *settings, Buffer *errors) {
         return r;
 }
 
+static int check_webhooks(const Settings *settings, Buffer *errors) {
+        const ConfGroups *webhooks = &settings->common.webhooks;
+        int r = 0;
+
+        for (size_t i = 0; i < webhooks->count && r >= 0; i++) {
+                const WebhookConf *webhook = webhooks->items[i];
+
+                r = check_webhook(webhook, &(Item) { webhooks->places[i], "webhooks", webhook->name, errors });
+        }
+        return r;
+}
+
 static int check_receivers(const Settings *settings, Buffer *errors) {
         const ConfGroups *receivers = &settings->common.receivers;
         int r = 0;
@@ -289,6 +370,8 @@ int settings_check(const Settings *settings, Buffer *errors) {
                 r = check_prices(settings, errors);
         if (r >= 0)
                 r = check_receivers(settings, errors);
+        if (r >= 0)
+                r = check_webhooks(settings, errors);
         if (r >= 0)
                 r = check_time_zone(settings, errors);
         return r < 0 ? r : check_default_model(settings, errors);

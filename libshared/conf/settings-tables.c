@@ -15,9 +15,13 @@ static const char *const log_level_names[] = {
         "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug", NULL,
 };
 
-static const char *const provider_kind_names[] = { "sandbox", "openai", NULL };
+static const char *const provider_kind_names[] = { "sandbox", "openai", "openrouter", "openai-compatible", NULL };
+static const char *const server_names[] = {
+        "localai", "stable-diffusion.cpp", "vllm-omni", "sglang", "mistral.rs", NULL,
+};
 static const char *const receiver_kind_names[] = { "slack", "webhook", RECEIVER_NAME_JOURNALD, NULL };
 static const char *const require_key_names[] = { "auto", "always", NULL };
+static const char *const over_budget_names[] = { "refuse", "hold", NULL };
 static const char *const optimise_names[] = { "never", "asked", "always", NULL };
 static const char *const severity_names[] = { "info", "warning", "critical", NULL };
 static const char *const answer_names[] = { "url", "b64_json", NULL };
@@ -27,15 +31,21 @@ static const ConfSetting provider_settings[] = {
           .help = "Name by which models and messages call the provider." },
         { "kind", CONF_ENUM, FIELD(ProviderConf, kind), .values = provider_kind_names, .fallback = "openai",
           .help = "What it speaks: the sandbox draws pictures itself, openai is OpenAI or a server that speaks "
-                  "alike." },
+                  "alike in all, openrouter is OpenRouter, openai-compatible a server of your own." },
         { "environments", CONF_FLAGS, FIELD(ProviderConf, environments), .values = environment_names,
           .fallback = "development, staging, production",
           .help = "Environments in which the provider is used; elsewhere its models do not exist." },
         { "base_url", CONF_URL, FIELD(ProviderConf, base_url),
-          .help = "What comes before /images/generations; needed by the kind openai." },
+          .help = "What comes before /images/generations; needed by the kinds openai and openai-compatible." },
         { "key", CONF_SECRET, FIELD(ProviderConf, key),
           .help = "Where the worker finds the API key; none is sent while unset, and the variable NAME_API_KEY "
                   "wins." },
+        { "server", CONF_ENUM, FIELD(ProviderConf, server), .values = server_names, .fallback = "localai",
+          .help = "Which server it is, where the kind is openai-compatible: it is sent what it knows, and prompts hold no "
+                  "commands to it." },
+        { "app_url", CONF_URL, FIELD(ProviderConf, app_url),
+          .help = "Address of the application that OpenRouter is told requests come from; nothing is told while unset." },
+        { "app_title", CONF_STRING, FIELD(ProviderConf, app_title), RANGE(1, 128), .help = "The same for its name." },
         { "keys", CONF_STRINGS, FIELD(ProviderConf, keys), RANGE(0, PROVIDER_KEYS_MAX),
           .help = "Several keys in place of the one, each as there: the next is used when one is refused or its quota "
                   "is used up. NAME_API_KEY wins over all of them." },
@@ -105,6 +115,18 @@ static const ConfSetting model_settings[] = {
         { "streams", CONF_BOOL, FIELD(ModelConf, streams), .fallback = "false",
           .help = "Whether it takes stream and partial_images." },
         { "style", CONF_BOOL, FIELD(ModelConf, style), .fallback = "false", .help = "Whether it takes style." },
+        { "chat", CONF_BOOL, FIELD(ModelConf, chat), .fallback = "false",
+          .help = "Whether it is asked by the chat route of an openrouter provider, for models that are offered there alone: "
+                  "one image a request, no stream, and sizes as that route has them." },
+        { "modalities", CONF_STRINGS, FIELD(ModelConf, modalities), RANGE(0, 2),
+          .help = "What such a model is asked for: image and text while empty, image alone for those that make nothing "
+                  "else." },
+        { "edit_images_max", CONF_INTEGER, FIELD(ModelConf, edit_images_max), RANGE(0, 16), .fallback = "0",
+          .help = "Images that a request may bring along to be edited, the mask apart; 0: the model makes no edits." },
+        { "edit_bytes_max", CONF_SIZE, FIELD(ModelConf, edit_bytes_max), RANGE(KIB, 64 * MIB), .fallback = "50M",
+          .help = "Largest of these images; a mask may have 4M at most." },
+        { "input_fidelity", CONF_BOOL, FIELD(ModelConf, input_fidelity), .fallback = "false",
+          .help = "Whether it takes input_fidelity." },
         { "owned_by", CONF_STRING, FIELD(ModelConf, owned_by), RANGE(1, 64), .fallback = "atelier",
           .help = "Owner shown in the list of models." },
         { "created", CONF_INTEGER, FIELD(ModelConf, created), RANGE(0, INT64_C(1) << 53), .fallback = "0",
@@ -161,10 +183,26 @@ static const ConfSetting price_settings[] = {
         {},
 };
 
+static const ConfSetting webhook_settings[] = {
+        { "name", CONF_STRING, FIELD(WebhookConf, name), RANGE(1, 64),
+          .help = "Name by which requests ask for it: letters, digits, dash, underscore." },
+        { "url", CONF_URL, FIELD(WebhookConf, url),
+          .help = "Where the end of a job is told: https, or http on this host." },
+        { "secrets", CONF_STRINGS, FIELD(WebhookConf, secrets), RANGE(1, WEBHOOK_SECRETS_MAX),
+          .help = "Where the worker finds what it signs with, each as base64 of 24 to 64 bytes behind whsec_; several while "
+                  "one takes the other's place." },
+        { "all", CONF_BOOL, FIELD(WebhookConf, all), .fallback = "false",
+          .help = "Whether it is told of every job, and not only of those whose request names it." },
+        { "timeout", CONF_DURATION, FIELD(WebhookConf, timeout), RANGE(100 * USEC_PER_MSEC, USEC_PER_MINUTE),
+          .fallback = "15s", .help = "How long one request may take." },
+        {},
+};
+
 const ConfTable provider_table = { "providers", provider_settings, sizeof(ProviderConf) };
 const ConfTable model_table = { "models", model_settings, sizeof(ModelConf) };
 const ConfTable receiver_table = { "receivers", receiver_settings, sizeof(ReceiverConf) };
 const ConfTable price_table = { "prices", price_settings, sizeof(PriceConf) };
+const ConfTable webhook_table = { "webhooks", webhook_settings, sizeof(WebhookConf) };
 
 static const ConfSetting common_settings[] = {
         { "environment", CONF_ENUM, FIELD(CommonSettings, environment), "ENV_NAME", .values = environment_names,
@@ -180,12 +218,14 @@ static const ConfSetting common_settings[] = {
           .fallback = "auto",
           .help = "When clients other than root and group atelier on the Unix socket must show a key: auto from the "
                   "first key on that was ever made, always even before." },
-        { "providers", CONF_GROUPS, FIELD(CommonSettings, providers), .max = 64, .table = &provider_table,
+        { "providers", CONF_GROUPS, FIELD(CommonSettings, providers), .max = 128, .table = &provider_table,
           .help = "Who makes images." },
         { "models", CONF_GROUPS, FIELD(CommonSettings, models), .max = 256, .table = &model_table,
           .help = "What clients may ask for." },
         { "prices", CONF_GROUPS, FIELD(CommonSettings, prices), .max = 1024, .table = &price_table,
           .help = "What images cost, in prices.conf." },
+        { "webhooks", CONF_GROUPS, FIELD(CommonSettings, webhooks), .max = 32, .table = &webhook_table,
+          .help = "Who is told of the end of jobs." },
         { "receivers", CONF_GROUPS, FIELD(CommonSettings, receivers), .max = 32, .table = &receiver_table,
           .help = "Who is told of alerts." },
         {},
@@ -206,6 +246,13 @@ static const ConfSetting api_settings[] = {
         { "hosts", CONF_STRINGS, FIELD(ApiSettings, hosts), .help = "Names taken in Host beside those of loopback." },
         { "body_bytes_max", CONF_SIZE, FIELD(ApiSettings, body_bytes_max), RANGE(KIB, 64 * MIB), .fallback = "1M",
           .help = "Largest body of a request." },
+        { "upload_bytes_max", CONF_SIZE, FIELD(ApiSettings, upload_bytes_max), RANGE(KIB, 64 * MIB), .fallback = "50M",
+          .help = "Largest picture that a request may bring along." },
+        { "uploads_bytes_max", CONF_SIZE, FIELD(ApiSettings, uploads_bytes_max), RANGE(KIB, GIB), .fallback = "100M",
+          .help = "The pictures of one request together." },
+        { "uploads_in_flight_max", CONF_SIZE, FIELD(ApiSettings, uploads_in_flight_max), RANGE(KIB, 1024 * GIB),
+          .fallback = "1G",
+          .help = "Those of all requests under way together, in files of /var/tmp; further ones get 503." },
         { "connections_max", CONF_INTEGER, FIELD(ApiSettings, connections_max), RANGE(1, 65536), .fallback = "16384",
           .help = "Client connections to each socket at a time. Takes effect at the next start." },
         { "connection_timeout", CONF_DURATION, FIELD(ApiSettings, connection_timeout),
@@ -254,6 +301,9 @@ static const ConfSetting worker_settings[] = {
           .fallback = "true",
           .help = "Whether a request that goes past the daily budget stops all that cost money until the next day or "
                   "`atelierctl budget resume`; otherwise cheaper ones that still fit are taken." },
+        { "over_budget", CONF_ENUM, FIELD(WorkerSettings, over_budget), .values = over_budget_names, .fallback = "refuse",
+          .help = "What becomes of a request with Prefer: respond-async that does not fit into a budget, or comes while "
+                  "spending is paused: it is refused, or its job waits until it fits." },
         { "time_zone", CONF_STRING, FIELD(WorkerSettings, time_zone), RANGE(1, 64), .fallback = "UTC",
           .help = "By whose clock days and months of budgets begin: a name such as Europe/Paris, in the system's zone "
                   "database." },

@@ -3,7 +3,7 @@
 
 #include "conf/settings.h"
 
-extern const ConfTable common_table, provider_table, model_table, receiver_table, price_table, api_table, worker_table,
+extern const ConfTable common_table, provider_table, model_table, receiver_table, price_table, webhook_table, api_table, worker_table,
         scheduler_table, alerter_table;
 
 /* The five of Settings, in the order of its members, and where each struct lies in it. */

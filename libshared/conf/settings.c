@@ -49,6 +49,16 @@ const ModelConf *settings_model_asked(const Settings *settings, const ModelConf 
         return model->alias_of ? settings_find_model(settings, model->alias_of) : model;
 }
 
+const WebhookConf *settings_find_webhook(const Settings *settings, const char *name) {
+        for (size_t i = 0; i < settings->common.webhooks.count; i++) {
+                const WebhookConf *webhook = settings->common.webhooks.items[i];
+
+                if (text_equal(webhook->name, name))
+                        return webhook;
+        }
+        return NULL;
+}
+
 bool settings_model_usable(const Settings *settings, const ModelConf *model) {
         const ProviderConf *provider = settings_find_provider(settings, model->provider);
 
@@ -163,6 +173,9 @@ static int complete_alias(ModelConf *alias, const ModelConf *target) {
 
         alias->images_max = MIN(alias->images_max, target->images_max);
         alias->prompt_max = MIN(alias->prompt_max, target->prompt_max);
+        alias->edit_images_max = MIN(alias->edit_images_max, target->edit_images_max);
+        alias->edit_bytes_max = MIN(alias->edit_bytes_max, target->edit_bytes_max);
+        alias->input_fidelity &= target->input_fidelity;
         r = inherit(&alias->provider, target->provider);
         if (r >= 0)
                 r = inherit(&alias->provider_model, target->provider_model);
@@ -280,7 +293,7 @@ int settings_document(Buffer *buffer) {
         } parts[] = {
                 { "Top level", &common_table },            { "Providers", &provider_table },
                 { "Models", &model_table },                { "Prices", &price_table },
-                { "Receivers", &receiver_table },
+                { "Receivers", &receiver_table },           { "Webhooks", &webhook_table },
                 { "api", &api_table },                     { "worker", &worker_table },
                 { "scheduler", &scheduler_table },         { "alerter", &alerter_table },
         };

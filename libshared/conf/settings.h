@@ -15,6 +15,8 @@ typedef enum Environment {
 typedef enum ProviderKind {
         PROVIDER_SANDBOX,             /* draws a picture itself, free of charge */
         PROVIDER_OPENAI,              /* OpenAI, or a server that speaks as it does */
+        PROVIDER_OPENROUTER,
+        PROVIDER_OPENAI_COMPATIBLE,   /* a server of one's own */
 } ProviderKind;
 
 typedef enum ReceiverKind {
@@ -25,6 +27,7 @@ typedef enum ReceiverKind {
 
 #define PROVIDER_KEYS_MAX 8         /* of one provider */
 #define MODEL_FALLBACKS_MAX 4       /* of one model */
+#define WEBHOOK_SECRETS_MAX 4       /* of one endpoint */
 
 #define RECEIVER_NAME_JOURNALD "journald"   /* that of the one which is always there */
 
@@ -32,6 +35,12 @@ typedef enum AnswerForm {
         ANSWER_URL,
         ANSWER_B64_JSON,
 } AnswerForm;
+
+/* What becomes of a job that does not fit into its budget and that nobody waits for. */
+typedef enum OverBudget {
+        OVER_BUDGET_REFUSE,
+        OVER_BUDGET_HOLD,             /* until there is room for it */
+} OverBudget;
 
 /* Whether requests are made cheaper where that may serve. */
 typedef enum OptimiseRequests {
@@ -56,6 +65,7 @@ typedef struct CommonSettings {
         ConfGroups models;            /* of ModelConf */
         ConfGroups receivers;         /* of ReceiverConf */
         ConfGroups prices;            /* of PriceConf */
+        ConfGroups webhooks;          /* of WebhookConf */
 } CommonSettings;
 
 typedef struct ProviderConf {
@@ -64,6 +74,8 @@ typedef struct ProviderConf {
         unsigned environments;        /* 1 << Environment of those in which it is used */
         bool enabled;                 /* by `environments`; no setting of its own */
         char *base_url;               /* without final slash */
+        char *app_url, *app_title;    /* told to OpenRouter; may be NULL */
+        int server;                   /* ServerKind of server-quirks.h; of the kind openai-compatible */
         char *key;                    /* reference */
         char **keys;                  /* references in order of preference, in place of `key`; may be NULL or empty */
         usec_t connect_timeout, timeout;
@@ -91,10 +103,15 @@ typedef struct ModelConf {
         bool gpt_fields;              /* background, moderation, output_format, output_compression */
         bool streams;                 /* stream, partial_images */
         bool style;                   /* takes `style` */
+        bool chat;                    /* is asked by the chat route of OpenRouter … */
+        char **modalities;            /* … for these; empty or NULL: image and text */
+        int64_t edit_images_max;      /* images that it can be given to edit; 0: it makes no edits */
+        uint64_t edit_bytes_max;      /* of each of them */
+        bool input_fidelity;          /* takes `input_fidelity` */
         char *owned_by;
         int64_t created;              /* seconds since 1970 */
         char *alias_of;               /* the model that is asked in its place, or NULL: it has that one's provider, and
-                                       * its images_max and prompt_max at most */
+                                       * its images_max, prompt_max and what it takes to edit at most */
         char **translated_sizes, **translated_qualities;  /* of an alias: "FROM TO"; see model-terms.h */
         char *shutdown_date;          /* "2026-12-01", in UTC; NULL: none is known. Of an alias its model's, if earlier */
         char **fallback;              /* models that may make its jobs in its place, in their order; may be NULL */
@@ -121,10 +138,22 @@ typedef struct PriceConf {
         char **per_million_tokens;    /* price_line_parse_tokens() */
 } PriceConf;
 
+/* Who is told of the end of jobs. */
+typedef struct WebhookConf {
+        char *name;                   /* letters, digits, "_-" */
+        char *url;
+        char **secrets;               /* references; each signs */
+        bool all;                     /* told of every job, and not only of those that name it */
+        usec_t timeout;               /* of one request */
+} WebhookConf;
+
 typedef struct ApiSettings {
         char *public_url;             /* base of image links, without final slash; NULL: from Host */
         char **hosts;                 /* further names taken in Host; may be NULL */
         uint64_t body_bytes_max;      /* of a request */
+        uint64_t upload_bytes_max;    /* of one picture that is uploaded */
+        uint64_t uploads_bytes_max;   /* of those of one request */
+        uint64_t uploads_in_flight_max;  /* of those of all requests under way */
         int64_t connections_max;
         usec_t connection_timeout;    /* a connection that sends or takes nothing for so long is closed */
         usec_t idle_timeout;          /* exit after so long without work */
@@ -144,6 +173,7 @@ typedef struct WorkerSettings {
         micros_t daily_budget, monthly_budget, total_budget;   /* of all that is paid; MICROS_INFINITY: no limit */
         int64_t budget_alert;         /* millionths of a budget; COST_ALERT_THRESHOLD */
         bool budget_pause;            /* AUTO_PAUSE_ON_BUDGET_EXCEEDED */
+        int over_budget;              /* OverBudget */
         char *time_zone;              /* of budgets' days */
         int optimise;                 /* OptimiseRequests */
         int64_t optimise_quality_from, optimise_size_from, optimise_cache_from;  /* millionths of a budget */
@@ -193,6 +223,7 @@ int settings_document(Buffer *buffer);
 /* By name; NULL when there is none. */
 ProviderConf *settings_find_provider(const Settings *settings, const char *name);
 ModelConf *settings_find_model(const Settings *settings, const char *name);
+const WebhookConf *settings_find_webhook(const Settings *settings, const char *name);
 
 /* The model that is asked for `model`: that of an alias, else itself. Never NULL in settings that were loaded. */
 const ModelConf *settings_model_asked(const Settings *settings, const ModelConf *model);

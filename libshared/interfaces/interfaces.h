@@ -5,6 +5,7 @@ extern const char interface_daemon[];
 extern const char interface_queue[];
 extern const char interface_ledger[];
 extern const char interface_keys[];
+extern const char interface_webhooks[];
 extern const char interface_store[];
 extern const char interface_tasks[];
 extern const char interface_backups[];

@@ -35,6 +35,7 @@
 #include <time.h>
 
 #include "base/text.h"
+#include "io/http-form.h"
 #include "io/poll-set.h"
 
 #ifndef ATELIER_VERSION
@@ -76,6 +77,7 @@ struct HttpTransfer {
         struct curl_slist *headers;
         uint8_t *body;
         size_t body_size, body_read;
+        HttpForm *form;                    /* in place of the body; or NULL */
 
         uint64_t answer_bytes, answer_bytes_max;
         size_t header_bytes;
@@ -130,6 +132,7 @@ static HttpTransfer *transfer_free(HttpTransfer *transfer) {
         if (transfer->added)
                 (void) curl_multi_remove_handle(transfer->client->multi, transfer->easy);
         curl_easy_cleanup(transfer->easy);
+        (void) http_form_free(transfer->form);
         (void) sd_event_source_disable_unref(transfer->deadline);
         for (struct curl_slist *line = transfer->headers; line; line = line->next)
                 explicit_bzero(line->data, strlen(line->data));
@@ -590,6 +593,17 @@ static int set_body(HttpTransfer *transfer, const HttpRequest *request) {
         return add_header(transfer, "Expect:");  /* no waiting for 100 Continue */
 }
 
+static int set_form(HttpTransfer *transfer, const HttpRequest *request) {
+        int r;
+
+        r = http_form_new(&transfer->form, transfer->easy, request->parts, request->n_parts, &transfer->body_read);
+        if (r < 0)
+                return r;
+        if (curl_easy_setopt(transfer->easy, CURLOPT_MIMEPOST, http_form_mime(transfer->form)) != CURLE_OK)
+                return -ENOMEM;
+        return add_header(transfer, "Expect:");
+}
+
 static int set_request(HttpTransfer *transfer, const HttpRequest *request) {
         CURL *easy = transfer->easy;
         int r = 0;
@@ -598,6 +612,8 @@ static int set_request(HttpTransfer *transfer, const HttpRequest *request) {
                 return -ENOMEM;
         if (request->body)
                 r = set_body(transfer, request);
+        else if (request->n_parts > 0)
+                r = set_form(transfer, request);
         else if (text_equal(request->method, "HEAD"))
                 (void) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
         if (r < 0)

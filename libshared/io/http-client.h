@@ -10,12 +10,22 @@
 typedef struct HttpClient HttpClient;
 typedef struct HttpTransfer HttpTransfer;
 
+/* A field of a form: a text, or `size` bytes of a file from its beginning. */
+typedef struct HttpPart {
+        const char *name, *text;         /* text NULL: the file */
+        int fd;                          /* duplicated */
+        uint64_t size;
+        const char *filename, *type;     /* NULL: none */
+} HttpPart;
+
 typedef struct HttpRequest {
         const char *method;              /* GET, HEAD, POST, PUT, DELETE */
         const char *url;                 /* http or https */
         const char *const *headers;      /* "Name: value", ended by NULL; may hold secrets, wiped after use */
         const void *body;                /* copied; NULL: none */
         size_t body_size;
+        const HttpPart *parts;           /* in place of a body: multipart/form-data, whose Content-Type is not given */
+        size_t n_parts;
         usec_t connect_timeout;          /* 0: the whole time */
         usec_t timeout;                  /* of the whole transfer, waiting for a connection included; never 0 */
         uint64_t body_bytes_max;         /* of the answer; past it -EFBIG */

@@ -11,7 +11,10 @@ bool service_authorize(const VarlinkPeer *peer, const char *method, void *userda
 }
 
 bool service_accepts_fds(const VarlinkPeer *peer, void *userdata) {
-        return access_allowed(service_access(userdata), peer, service_kind(userdata)->fds_method);
+        for (const char *const *method = service_kind(userdata)->fds_methods; *method; method++)
+                if (access_allowed(service_access(userdata), peer, *method))
+                        return true;
+        return false;
 }
 
 static int on_ping(VarlinkCall *call, _unused_ const JsonValue *parameters, _unused_ void *userdata) {

@@ -9,7 +9,7 @@ extern const VarlinkMethod service_methods[];
 /* The authorizer of the daemon's socket, by ServiceKind.access. */
 bool service_authorize(const VarlinkPeer *peer, const char *method, void *userdata);
 
-/* Whose descriptors are taken, by ServiceKind.fds_method. */
+/* Whose descriptors are taken, by ServiceKind.fds_methods. */
 bool service_accepts_fds(const VarlinkPeer *peer, void *userdata);
 
 /* Reads the settings again and offers them to the daemon. -EBADMSG and others with lines in `errors`. */

@@ -371,7 +371,7 @@ static int add_varlink(Service *service) {
                 return r;
         varlink_server_set_authorizer(service->varlink, service_authorize);
         varlink_server_set_busy_handler(service->varlink, on_varlink_busy);
-        if (service->kind->fds_method)
+        if (service->kind->fds_methods)
                 varlink_server_accept_fds(service->varlink, service_accepts_fds, service);
         r = varlink_server_add_interface(service->varlink, interface_daemon, service_methods, service);
         if (r < 0)

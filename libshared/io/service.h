@@ -30,7 +30,7 @@ typedef struct ServiceKind {
         const char *summary;                  /* one line for --help */
         const char *const *sockets;           /* names of the listening fds beside "varlink", ended by NULL; or NULL */
         const AccessRule *access;             /* who may call what; ended by {} */
-        const char *fds_method;               /* who may call this method may send descriptors; NULL: nobody */
+        const char *const *fds_methods;       /* who may call one of these may send descriptors; or NULL: nobody */
 
         /* All get the userdata of service_run(); any may be NULL. */
         void (*quiesce)(void *userdata);      /* accept nothing any more; holds are released as work ends */

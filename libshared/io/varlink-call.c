@@ -18,6 +18,7 @@ struct VarlinkCall {
         void *drained_userdata;
         const VarlinkInterface *interface;
         const char *name;
+        bool *ended;
 };
 
 int varlink_call_new(VarlinkCall **ret, VarlinkConnection *connection, VarlinkRequest *request, VarlinkFds *fds) {
@@ -41,6 +42,7 @@ int varlink_call_new(VarlinkCall **ret, VarlinkConnection *connection, VarlinkRe
         call->drained_userdata = NULL;
         call->interface = NULL;
         call->name = NULL;
+        call->ended = NULL;
         *ret = call;
         return 0;
 }
@@ -49,6 +51,8 @@ VarlinkCall *varlink_call_free(VarlinkCall *call) {
         if (!call)
                 return NULL;
 
+        if (call->ended)
+                *call->ended = true;
         varlink_request_done(&call->request);
         varlink_fds_close(&call->received);
         varlink_fds_close(&call->pushed);
@@ -212,6 +216,10 @@ const VarlinkPeer *varlink_call_peer(const VarlinkCall *call) {
 void varlink_call_set_closed_handler(VarlinkCall *call, VarlinkCallClosed handler, void *userdata) {
         call->closed = handler;
         call->closed_userdata = userdata;
+}
+
+void varlink_call_note_end(VarlinkCall *call, bool *ended) {
+        call->ended = ended;
 }
 
 bool varlink_call_is_drained(const VarlinkCall *call) {

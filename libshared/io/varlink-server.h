@@ -111,6 +111,10 @@ const VarlinkPeer *varlink_call_peer(const VarlinkCall *call);
 typedef void (*VarlinkCallClosed)(VarlinkCall *call, void *userdata);
 void varlink_call_set_closed_handler(VarlinkCall *call, VarlinkCallClosed handler, void *userdata);
 
+/* *ended becomes true when the call is no more: for who hands a kept call to a function that may end it, and must know
+ * whether it has. NULL: nobody asks any longer. */
+void varlink_call_note_end(VarlinkCall *call, bool *ended);
+
 /* Whether all replies of the call are with the kernel. One that sends much sends no more until they are, and is told by its
  * drained handler, from the loop. With a handler set, the kernel takes only a few replies, and the peer has
  * VARLINK_STREAM_PATIENCE_USEC to read on. */

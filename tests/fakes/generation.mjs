@@ -31,6 +31,7 @@ export function generate(model, request, n, serial) {
     height,
     quality: settled.quality,
     partialImages: request.stream ? request.partial_images : 0,
+    uploads: request.uploads,
   });
   const pictures = Array.from({ length: n }, (_, i) => ({
     width,

@@ -24,9 +24,10 @@ const gpt = {
   qualities: ['auto', 'low', 'medium', 'high'],
   formats: GPT_FORMATS,
   base64Only: true,
+  edits: { images: 16, bytes: 50e6 },
 };
 
-const gpt1 = { ...gpt, tokens: 'table' };
+const gpt1 = { ...gpt, tokens: 'table', edits: { ...gpt.edits, fidelity: true } };
 const gpt2 = { ...gpt, tokens: 'formula', freeSizes: true, prices: { textIn: 5, imageIn: 8, imageOut: 30 } };
 const gpt25 = { ...gpt2, qualities: [...gpt.qualities, 'xhigh', 'max'] };
 const gpt26 = { ...gpt25, fields: [...GPT_FIELDS, 'complexity'] };
@@ -66,6 +67,7 @@ export const MODELS = {
   },
   'gpt-image-1-mini': {
     ...gpt1,
+    edits: gpt.edits,
     from: '2025-10-06',
     until: '2026-12-01',
     prices: { textIn: 2, imageIn: 2.5, imageOut: 8 },

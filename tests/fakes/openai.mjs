@@ -5,7 +5,7 @@
 //
 //   openai.mjs [--port N] [--keys KEY,KEY] [--day YYYY-MM-DD] [--bill FILE] [--tls-cert FILE --tls-key FILE]
 //
-//   POST /v1/images/generations   GET /v1/models   GET /v1/models/ID   GET /files/NAME (of a `url`)
+//   POST /v1/images/generations   POST /v1/images/edits   GET /v1/models   GET /v1/models/ID   GET /files/NAME (of a `url`)
 //   GET  /_bill[?requests=N][&finished=N][&timeout=MS]   the bill once so many are in (done), else 504
 //   GET  /_violations             what a well-made client would never have sent
 //   POST /_control                {"rules": [{"match": TEXT, "next": N, "act": "late=3000 status=500"}]};
@@ -24,6 +24,7 @@ import { parseArgs } from 'node:util';
 import { Rules, actOfPrompt, imageCount, insteadOf, spoilBody, spoilImage } from './behaviours.mjs';
 import { Bill, keyHash } from './bill.mjs';
 import { deliver } from './deliver.mjs';
+import { EDIT_BYTES_MAX, checkEdit } from './edits.mjs';
 import { generate } from './generation.mjs';
 import { modelDescription, modelList } from './models.mjs';
 import { streamEvents } from './streams.mjs';
@@ -123,7 +124,7 @@ class Fake {
     if (act.stream !== 'error')
       this.#bill.charge(serial, { images: 1, cost_micros: made.cost_micros, sha256: [sha256(bytes)] });
     const drawn = spoilImage(act, bytes, made.pictures[0]);
-    const events = streamEvents(made, drawn, act, request.partial_images);
+    const events = streamEvents(made, drawn, act, request);
     return { status: 200, type: 'text/event-stream; charset=utf-8', body: events.join(''), events };
   }
 
@@ -136,7 +137,7 @@ class Fake {
 
   // Judges the request and enters it in the bill: {serial, act} and the reply that refuses it, or else
   // {model, request}.
-  async #admit(req) {
+  async #admit(req, isEdit) {
     const entry = {
       method: req.method,
       key: null,
@@ -145,12 +146,12 @@ class Fake {
     };
     let job = null;
     try {
-      const bytes = await readBody(req);
+      const bytes = await readBody(req, isEdit ? EDIT_BYTES_MAX : undefined);
       checkMethod(req, 'POST');
       entry.key = keyHash(checkKey(req, this.#options.keys));
-      job = checkGeneration(req, bytes, this.#options.day);
-      const { model, prompt, n, size, quality } = job.request;
-      Object.assign(entry, { model, prompt, n, size, quality });
+      job = (isEdit ? checkEdit : checkGeneration)(req, bytes, this.#options.day);
+      const { model, prompt, n, size, quality, uploads } = job.request;
+      Object.assign(entry, { model, prompt, n, size, quality, ...(uploads ? { uploads } : {}) });
       job.remarks.forEach(what => this.#note(what, req, prompt));
       const act = { ...this.#rules.takeForPrompt(prompt), ...actOfPrompt(prompt) };
       return { ...job, serial: this.#bill.open(entry), act: this.#inTime(act, prompt) };
@@ -165,9 +166,9 @@ class Fake {
     return this.#bill.seen(prompt) > (act.times ?? Infinity) ? {} : act;
   }
 
-  async #generation(req, res) {
+  async #generation(req, res, isEdit = false) {
     const started = Date.now();
-    const { reply: refused, ...job } = await this.#admit(req);
+    const { reply: refused, ...job } = await this.#admit(req, isEdit);
     if (job.act.hold) await this.#hold(res);
 
     const origin = `http://${req.headers.host}`;
@@ -264,6 +265,7 @@ class Fake {
     remarksOnHeaders(req).forEach(what => this.#note(what, req));
     if (url.search) this.#note('a query in the address', req);
     if (url.pathname === '/v1/images/generations') return this.#generation(req, res);
+    if (url.pathname === '/v1/images/edits') return this.#generation(req, res, true);
     if (url.pathname === '/v1/models' || url.pathname.startsWith('/v1/models/'))
       return this.#models(req, res, url.pathname);
 

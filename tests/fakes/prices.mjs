@@ -38,17 +38,28 @@ export function promptTokens(prompt) {
   return PROMPT_TOKENS_FIXED + Math.ceil([...prompt].length / CHARS_PER_TOKEN);
 }
 
+// What is known of pictures that come with a request is about older models: any count will do that depends on their sizes.
+const INPUT_TOKENS_FIXED = 85;
+const INPUT_TOKENS_PER_TILE = 129;
+const TILE_EDGE = 512;
+
+function inputTokens({ width, height }) {
+  return INPUT_TOKENS_FIXED + INPUT_TOKENS_PER_TILE * Math.ceil(width / TILE_EDGE) * Math.ceil(height / TILE_EDGE);
+}
+
 // The reply's `usage` for n images, or null for a model that is sold by the image.
-export function usageOf(model, { prompt, n, width, height, quality, partialImages = 0 }) {
+export function usageOf(model, { prompt, n, width, height, quality, partialImages = 0, uploads = [] }) {
   if (model.perImage) return null;
 
-  const input = promptTokens(prompt);
+  const text = promptTokens(prompt);
+  const image = uploads.reduce((sum, upload) => sum + inputTokens(upload), 0);
+  const input = text + image;
   const output = n * outputTokens(model, width, height, quality) + partialImages * PARTIAL_IMAGE_TOKENS;
   return {
     total_tokens: input + output,
     input_tokens: input,
     output_tokens: output,
-    input_tokens_details: { text_tokens: input, image_tokens: 0 },
+    input_tokens_details: { text_tokens: text, image_tokens: image },
     output_tokens_details: { image_tokens: output, text_tokens: 0 },
   };
 }

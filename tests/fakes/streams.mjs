@@ -38,21 +38,22 @@ export const STREAMS = {
 };
 
 // The texts of the events, in their order. `made` is of generate(), `drawn` the image in base64.
-export function streamEvents(made, drawn, act, partialImages) {
+export function streamEvents(made, drawn, act, { partial_images: partialImages, uploads }) {
+  const kind = uploads ? 'image_edit' : 'image_generation';
   const { created, usage, ...facts } = made.body(undefined);
   const common = { created_at: created, size: facts.size, quality: facts.quality };
   const rest = { background: facts.background, output_format: facts.output_format };
   const [picture] = made.pictures;
   const partials = Array.from({ length: partialImages }, (_, i) => {
     const image = drawImage({ ...picture, seed: `${picture.seed}\0partial ${i}` }).toString('base64');
-    return eventText('image_generation.partial_image', {
+    return eventText(`${kind}.partial_image`, {
       b64_json: image,
       partial_image_index: i,
       ...common,
       ...rest,
     });
   });
-  const image = eventText('image_generation.completed', { b64_json: drawn, ...common, ...rest, usage });
+  const image = eventText(`${kind}.completed`, { b64_json: drawn, ...common, ...rest, usage });
   const events = [...partials, image];
   return act.stream ? STREAMS[act.stream](events) : events;
 }

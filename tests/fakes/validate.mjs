@@ -136,7 +136,7 @@ function freeSize(name, value) {
 
 const anyString = (name, value) => requireType(name, value, 'a string');
 
-function fieldRules(model) {
+export function fieldRules(model) {
   const common = {
     model: anyString,
     prompt: text(model.promptCharsMax),
@@ -192,13 +192,14 @@ export function checkModel(id, day) {
   return model;
 }
 
-function checkFields(body, day) {
+// `rulesOf` says what a field of the model may be, by its name.
+export function checkFields(body, day, rulesOf = fieldRules) {
   if (body.model == null)
     refuse('model', 'missing_required_parameter', "Missing required parameter: 'model'.");
   anyString('model', body.model);
   const model = checkModel(body.model, day);
 
-  const rules = fieldRules(model);
+  const rules = rulesOf(model);
   for (const name of Object.keys(body))
     if (!Object.hasOwn(rules, name)) refuse(name, 'unknown_parameter', `Unknown parameter: '${name}'.`);
   if (body.prompt == null)
@@ -300,12 +301,12 @@ export function checkGeneration(req, bytes, day) {
   };
 }
 
-export async function readBody(req) {
+export async function readBody(req, bytesMax = BODY_BYTES_MAX) {
   const parts = [];
   let size = 0;
   for await (const part of req) {
     size += part.length;
-    if (size > BODY_BYTES_MAX) throw new Refusal(413, 'The request body is too large.');
+    if (size > bytesMax) throw new Refusal(413, 'The request body is too large.');
     parts.push(part);
   }
   return Buffer.concat(parts);

@@ -47,7 +47,7 @@ static int read_reply(const uint8_t *data, size_t size, size_t piece, ReplySink 
                       char **ret_reason) {
         int r = 0;
 
-        require(reply_sink_new(ret_sink, store, IMAGES_MAX) == 0);
+        require(reply_sink_new(ret_sink, store, REPLY_IMAGES, IMAGES_MAX) == 0);
         for (size_t i = 0; i < size && r >= 0; i += piece)
                 r = reply_sink_write(*ret_sink, data + i, MIN(piece, size - i));
         if (r >= 0)

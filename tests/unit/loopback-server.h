@@ -40,7 +40,8 @@ struct LoopbackServer {
         atomic_bool stopping;
         atomic_uint requests, n_connections;
         LoopbackConnection connections[LOOPBACK_CONNECTIONS_MAX];
-        char last_request[LOOPBACK_REQUEST_BYTES_MAX]; /* under `lock` */
+        char last_request[LOOPBACK_REQUEST_BYTES_MAX]; /* under `lock`; a body may have NULs */
+        size_t last_size;
 };
 
 static _unused_ void loopback_send(int fd, const void *data, size_t size) {
@@ -102,12 +103,14 @@ static void *loopback_serve(void *userdata) {
         LoopbackServer *server = connection->server;
         char *request = malloc(LOOPBACK_REQUEST_BYTES_MAX);
         bool go_on = true;
+        size_t size;
 
-        while (go_on && request && loopback_read_request(connection->fd, request) > 0) {
+        while (go_on && request && (size = loopback_read_request(connection->fd, request)) > 0) {
                 unsigned number = atomic_fetch_add(&server->requests, 1);
 
                 (void) pthread_mutex_lock(&server->lock);
-                (void) strcpy(server->last_request, request);
+                memcpy(server->last_request, request, size + 1);
+                server->last_size = size;
                 (void) pthread_mutex_unlock(&server->lock);
                 go_on = server->handler(server, connection->fd, request, number);
         }

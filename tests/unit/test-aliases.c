@@ -157,12 +157,15 @@ static void test_lines_of_a_translation(void **state) {
 
 /* A limit that an operator sets on the model holds for its aliases, which need not be touched. */
 static void test_limits_are_within_those_of_the_model(void **state) {
-        _cleanup_free_ char *text = with_alias(SIZES "images_max = 5; prompt_max = 99;");
+        _cleanup_free_ char *text = with_alias(SIZES "images_max = 5; prompt_max = 99; edit_images_max = 3; "
+                                                    "input_fidelity = true;");
         _cleanup_(settings_freep) Settings *settings = load_good(*state, text);
         const ModelConf *alias = settings_find_model(settings, "old");
 
         assert_int_equal(alias->images_max, 4);
         assert_int_equal(alias->prompt_max, 99);
+        assert_int_equal(alias->edit_images_max, 0);
+        assert_false(alias->input_fidelity);
 }
 
 static void test_fields_that_the_model_does_not_take(void **state) {

@@ -40,9 +40,9 @@ static void test_prompts_share_what_is_common(_unused_ void **state) {
 
 static void test_request_goes_before_what_is_common(_unused_ void **state) {
         assert_batch("{\"requests\":[{\"prompt\":\"a\",\"size\":\"1x1\",\"custom_id\":\"c\"}],\"size\":\"2x2\","
-                     "\"n\":2,\"priority\":\"low\",\"metadata\":{\"a\":\"b\"}}",
+                     "\"n\":2,\"metadata\":{\"a\":\"b\"}}",
                      "{\"items\":[{\"custom_id\":\"c\",\"request\":{\"prompt\":\"a\",\"size\":\"1x1\",\"n\":2}}],"
-                     "\"priority\":\"low\",\"metadata\":{\"a\":\"b\"}}");
+                     "\"metadata\":{\"a\":\"b\"}}");
 }
 
 static void test_wrong_request_is_named(_unused_ void **state) {

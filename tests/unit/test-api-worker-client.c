@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -90,6 +92,7 @@ static void server_start(Fixture *fixture) {
         fixture->fd = listening_socket(fixture);
         assert_int_equal(varlink_server_new(&fixture->server, fixture->event, &product, fixture), 0);
         assert_int_equal(varlink_server_add_interface(fixture->server, interface_text, methods, fixture), 0);
+        varlink_server_accept_fds(fixture->server, NULL, NULL);
         assert_int_equal(varlink_server_listen(fixture->server, fixture->fd), 0);
 }
 
@@ -209,6 +212,34 @@ static void test_lost_call_is_made_again_with_parameters_made_anew(void **state)
         assert_true(on_ask(TAKE_PTR(fixture->kept[0]), NULL, NULL) >= 0);
         RUN_UNTIL(fixture, fixture->replies == 1);
         assert_int_equal(fixture->status, 0);
+}
+
+static ino_t kept_inode(Fixture *fixture) {
+        _cleanup_close_ int fd = varlink_call_take_fd(fixture->kept[0], 0);
+        struct stat st;
+
+        assert_true(fd >= 0);
+        assert_int_equal(fstat(fd, &st), 0);
+        return st.st_ino;
+}
+
+static void test_descriptor_travels_with_each_try(void **state) {
+        _cleanup_close_ int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        Fixture *fixture = *state;
+        WorkerCall *with_fd;
+        struct stat st;
+
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_int_equal(worker_client_call_with_fd(fixture->client, &with_fd, &keep, build, on_reply, fixture, fd), 0);
+        RUN_UNTIL(fixture, fixture->n_kept == 1);
+        assert_int_equal(kept_inode(fixture), st.st_ino);
+        server_stop(fixture);
+        server_start(fixture);
+        RUN_UNTIL(fixture, fixture->n_kept == 1);
+        assert_int_equal(kept_inode(fixture), st.st_ino);
+
+        assert_true(on_ask(TAKE_PTR(fixture->kept[0]), NULL, NULL) >= 0);
+        RUN_UNTIL(fixture, fixture->replies == 1);
 }
 
 static void test_pooled_connection_that_was_closed_is_replaced(void **state) {
@@ -351,6 +382,7 @@ int main(void) {
                 TEST(test_connection_is_used_again),
                 TEST(test_call_waits_for_a_worker_that_is_not_there),
                 TEST(test_lost_call_is_made_again_with_parameters_made_anew),
+                TEST(test_descriptor_travels_with_each_try),
                 TEST(test_pooled_connection_that_was_closed_is_replaced),
                 TEST(test_unused_connection_that_was_closed_is_forgotten),
                 TEST(test_call_that_is_made_once_fails_with_its_connection),

@@ -123,6 +123,18 @@ static void test_a_sum_is_rounded_up_once(void **state) {
         assert_int_equal(quote(book, request, 0), 80005 + 18000);
 }
 
+static void test_images_that_come_along_are_reserved_at_their_most(void **state) {
+        _cleanup_(price_book_freep) PriceBook *book = book_of(*state, "\"* * $0.01\"", "\"image_input $8\"");
+        _cleanup_(price_book_freep) PriceBook *per_image = NULL;
+        PricedRequest request = request_for("auto", "auto", 2);
+
+        assert_int_equal(quote(book, request, 0), 20000);
+        request.input_images = 2;                                             /* of 8192 tokens of 8 micros */
+        assert_int_equal(quote(book, request, 0), 20000 + 131072);
+        per_image = book_of(*state, "\"* * $0.01\"", "");
+        assert_int_equal(quote(per_image, request, 0), 20000);
+}
+
 static void test_fractions_of_micros(void **state) {
         _cleanup_(price_book_freep) PriceBook *book = book_of(
                 *state, "\"* * $0\"", "\"text_input $0.4\", \"image_output $0.000001\"");
@@ -287,6 +299,7 @@ int main(void) {
                 BOOK_TEST(test_auto_is_the_dearest_beside_every_other),
                 BOOK_TEST(test_lines_of_auto_and_of_every_other),
                 BOOK_TEST(test_a_sum_is_rounded_up_once),
+                BOOK_TEST(test_images_that_come_along_are_reserved_at_their_most),
                 BOOK_TEST(test_fractions_of_micros),
                 BOOK_TEST(test_settled_by_tokens_else_by_images),
                 BOOK_TEST(test_items_say_what_a_sum_is_made_of),

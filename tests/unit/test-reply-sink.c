@@ -54,7 +54,7 @@ static const char *feed(const char *text, size_t size, size_t piece, unsigned n,
 
         *ret_sink = NULL;
         *ret = NULL;
-        assert_int_equal(reply_sink_new(&sink, store, n), 0);
+        assert_int_equal(reply_sink_new(&sink, store, REPLY_IMAGES, n), 0);
         for (size_t i = 0; i < size && r >= 0; i += piece)
                 r = reply_sink_write(sink, text + i, MIN(piece, size - i));
         if (r >= 0)
@@ -127,6 +127,34 @@ static void test_two_images_in_every_fragmentation(_unused_ void **state) {
                 first = json_get_array(reply, "data")->child;
                 assert_string_equal(json_get_string(first, "revised_prompt"), "a \"cat\"");
                 assert_int_equal(json_get_integer(json_get_object(reply, "usage"), "total_tokens", 0), 100);
+        }
+}
+
+/* In a chat, links stand as deep as images do, and are none. */
+static void test_images_of_a_chat(_unused_ void **state) {
+        _cleanup_free_ char *text = text_format(
+                "{\"usage\":{\"cost\":0.0387000000000010},\"choices\":[{\"message\":{\"content\":\"a\",\"annotations\":"
+                "[{\"type\":\"url_citation\",\"url_citation\":{\"url\":\"https://example.com\"}}],"
+                "\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,%s\"}}]}}]}", png_base64);
+
+        for (size_t piece = 1; piece <= 60; piece++) {
+                _cleanup_(temporary_image_freep) TemporaryImage *image = NULL;
+                _cleanup_(reply_sink_freep) ReplySink *sink = NULL;
+                _cleanup_(json_freep) JsonValue *reply = NULL;
+                const JsonValue *message;
+                char cost[JSON_NUMBER_MAX];
+
+                assert_int_equal(reply_sink_new(&sink, store, REPLY_CHAT, 1), 0);
+                for (size_t i = 0; i < strlen(text); i += piece)
+                        assert_int_equal(reply_sink_write(sink, text + i, MIN(piece, strlen(text) - i)), 0);
+                assert_int_equal(reply_sink_finish(sink, &reply), 0);
+                message = json_get_object(json_get_array(reply, "choices")->child, "message");
+                image = reply_sink_take_image(sink, json_member(json_get_object(json_get_array(message, "images")->child,
+                                                                                "image_url"), "url"));
+                assert_non_null(image);
+                assert_int_equal(temporary_image_facts(image)->size_bytes, sizeof(sample_png));
+                assert_int_equal(reply_sink_number(sink, "usage", "cost", cost), 0);
+                assert_string_equal(cost, "0.0387000000000010");
         }
 }
 
@@ -270,6 +298,7 @@ static void test_prefix_limit(_unused_ void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_two_images_in_every_fragmentation),
+                cmocka_unit_test(test_images_of_a_chat),
                 cmocka_unit_test(test_data_url_prefix),
                 cmocka_unit_test(test_escapes),
                 cmocka_unit_test(test_only_data_holds_images),

@@ -307,6 +307,55 @@ static void test_number_of_keys(void **state) {
         "{ name = \"c\"; alias_of = \"a\"; sizes = [ \"auto\" ]; " of_alias " } );"
 
 /* Two models may stand in for each other: a chain ends with its list. */
+#define CHAT(kind, members) \
+        "providers = ( { name = \"p\"; kind = \"" kind "\"; base_url = \"http://localhost/v1\"; } );\n" \
+        "models = ( { name = \"a\"; provider = \"p\"; chat = true; " members " } );\n"
+
+static void test_models_of_the_chat_route(void **state) {
+        _cleanup_(settings_freep) Settings *settings =
+                load_text(*state, CHAT("openrouter", "images_max = 1; sizes = [ \"auto\", \"1344x768\" ];"));
+
+        assert_true(settings_find_model(settings, "a")->chat);
+        assert_refused(*state, CHAT("openai", "images_max = 1; sizes = [ \"auto\" ];"),
+                       "atelier.conf:2: models.a.chat: not of use; expected a provider of the kind openrouter\n");
+        assert_refused(*state, CHAT("openrouter", "images_max = 1; edit_images_max = 1; sizes = [ \"auto\" ];"),
+                       "atelier.conf:2: models.a.edit_images_max: not taken by this kind of provider; expected 0\n");
+        assert_refused(*state, CHAT("openrouter", "sizes = [ \"auto\" ];"),
+                       "atelier.conf:2: models.a.images_max: above what the chat route gives; expected 1\n");
+        assert_refused(*state, CHAT("openrouter", "images_max = 1; streams = true; sizes = [ \"auto\" ];"),
+                       "atelier.conf:2: models.a.chat: without streams, gpt_fields and takes_response_format; expected "
+                       "these false\n");
+        assert_refused(*state, CHAT("openrouter", "images_max = 1; free_sizes = true;"),
+                       "atelier.conf:2: models.a.free_sizes: not taken by the chat route; expected sizes\n");
+        assert_refused(*state, CHAT("openrouter", "images_max = 1; sizes = [ \"1344x769\" ];"),
+                       "atelier.conf:2: models.a.sizes: \"1344x769\" is wrong; expected auto, 1024x1024 or another size of "
+                       "the chat route\n");
+        assert_refused(*state, CHAT("openrouter", "images_max = 1; sizes = [ \"auto\" ]; modalities = [ \"video\" ];"),
+                       "atelier.conf:2: models.a.modalities: \"video\" is wrong; expected image or text\n");
+}
+
+#define HOOK(members) "webhooks = ( { name = \"a\"; secrets = [ \"env:A\" ]; " members " } );"
+
+static void test_webhooks(void **state) {
+        _cleanup_(settings_freep) Settings *settings = load_text(*state, HOOK("url = \"https://example.com/a\";"));
+        _cleanup_(settings_freep) Settings *local = load_text(*state, HOOK("url = \"http://127.0.0.1:80/a\";"));
+
+        assert_string_equal(settings_find_webhook(settings, "a")->url, "https://example.com/a");
+        assert_null(settings_find_webhook(settings, "b"));
+        assert_non_null(settings_find_webhook(local, "a"));
+        assert_refused(*state, HOOK("url = \"http://example.com/a\";"),
+                       "atelier.conf:1: webhooks.a.url: \"http://example.com/a\" is wrong; expected https, or http to "
+                       "localhost, 127.0.0.1 or [::1]\n");
+        assert_refused(*state, HOOK("url = \"http://127.0.0.1.example.com/a\";"),
+                       "atelier.conf:1: webhooks.a.url: \"http://127.0.0.1.example.com/a\" is wrong; expected https, or http "
+                       "to localhost, 127.0.0.1 or [::1]\n");
+        assert_refused(*state, HOOK(""), "atelier.conf:1: webhooks.a.url: missing; expected an https URL\n");
+        assert_refused(*state, "webhooks = ( { name = \"a.b\"; url = \"https://example.com\"; secrets = [ \"env:A\" ]; } );",
+                       "atelier.conf:1: webhooks.a.b.name: wrong name; expected letters, digits, dashes and underscores\n");
+        assert_refused(*state, "webhooks = ( { name = \"a\"; url = \"https://example.com\"; } );",
+                       "atelier.conf:1: webhooks.a.secrets: missing; expected [ \"credential:NAME\" ]\n");
+}
+
 static void test_fallbacks(void **state) {
         _cleanup_(settings_freep) Settings *settings = load_text(*state, CHAIN("fallback = [ \"b\" ];", ""));
 
@@ -565,6 +614,8 @@ int main(void) {
                 TEST(test_several_keys),
                 TEST(test_bad_keys),
                 TEST(test_number_of_keys),
+                TEST(test_models_of_the_chat_route),
+                TEST(test_webhooks),
                 TEST(test_fallbacks),
                 TEST(test_model_of_an_unknown_provider),
                 TEST(test_provider_without_its_url),

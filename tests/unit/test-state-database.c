@@ -22,6 +22,7 @@
 #define LEASE "00000000000000000000000000000001"
 #define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define SHA_C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
 
 typedef struct Fixture {
         char folder[64], path[96];
@@ -187,12 +188,12 @@ static void test_released_jobs_wait_in_their_order(void **state) {
         Fixture *fixture = *state;
         _cleanup_free_ char *model = NULL;
         WaitingJob first, second;
-        int64_t released;
+        int64_t released, to_budget;
 
         hold(fixture, NULL);
         open_store(fixture);
         assert_int_equal(store_group_begin(fixture->store), 0);
-        assert_int_equal(store_release(fixture->store, NULL, 0, &released), 0);
+        assert_int_equal(store_release(fixture->store, NULL, 0, &released, &to_budget), 0);
         assert_int_equal(store_group_commit(fixture->store), 0);
         assert_int_equal(released, 3);
         check_counts(fixture, 2, 0);
@@ -210,14 +211,14 @@ static void test_released_jobs_wait_in_their_order(void **state) {
 static void test_only_named_held_jobs_are_released(void **state) {
         Fixture *fixture = *state;
         const char *const ids[] = { id_of(2), id_of(4), id_of(99) };
-        int64_t released;
+        int64_t released, to_budget;
 
         hold(fixture, NULL);
         open_store(fixture);
         assert_int_equal(store_group_begin(fixture->store), 0);
-        assert_int_equal(store_release(fixture->store, ids, ELEMENTS(ids), &released), 0);
+        assert_int_equal(store_release(fixture->store, ids, ELEMENTS(ids), &released, &to_budget), 0);
         assert_int_equal(released, 1);
-        assert_int_equal(store_release(fixture->store, ids, 0, &released), 0);  /* an empty list names none */
+        assert_int_equal(store_release(fixture->store, ids, 0, &released, &to_budget), 0);  /* an empty list names none */
         assert_int_equal(released, 0);
         assert_int_equal(store_group_commit(fixture->store), 0);
         check_counts(fixture, 1, 2);
@@ -303,6 +304,33 @@ static void test_totals_count_each_image_once(void **state) {
         assert_int_equal(totals.held, 3);
         assert_int_equal(totals.images, 2);
         assert_int_equal(totals.image_bytes, 200);
+}
+
+/* Of a job that has ended nobody needs them. */
+static void test_uploads_of_unfinished_jobs_are_images_as_well(void **state) {
+        UploadFacts uploads[] = { { SHA_C, IMAGE_JPEG, 7 }, { SHA_B, IMAGE_PNG, 100 } };
+        Fixture *fixture = *state;
+        StateTotals totals;
+
+        for (unsigned number = 21; number <= 22; number++) {
+                Job job = { .model = (char *) "m", .response_format = (char *) "url", .request = (char *) "{}",
+                            .created_at = 1, .uploads = uploads, .n_uploads = ELEMENTS(uploads) };
+
+                uploads[0].sha256[0] = number == 22 ? 'd' : 'c';
+                (void) strcpy(job.id, id_of(number));
+                assert_int_equal(store_group_begin(fixture->store), 0);
+                assert_int_equal(store_submit(fixture->store, &job, NULL, NULL), 0);
+                if (number == 22) {
+                        job.status = JOB_CANCELLED;
+                        job.ended_at = 2;
+                        assert_int_equal(store_end_queued(fixture->store, &job), 0);
+                }
+                assert_int_equal(store_group_commit(fixture->store), 0);
+        }
+        hold(fixture, &totals);
+        assert_int_equal(totals.jobs, 8);
+        assert_int_equal(totals.images, 3);
+        assert_int_equal(totals.image_bytes, 207);
 }
 
 static void test_images_come_once_in_the_order_of_their_names(void **state) {
@@ -437,6 +465,7 @@ int main(void) {
                 TEST(interrupted_job_that_fails_is_held_no_more),
                 TEST(job_is_shown_as_held_only_while_it_is),
                 TEST(totals_count_each_image_once),
+                TEST(uploads_of_unfinished_jobs_are_images_as_well),
                 TEST(images_come_once_in_the_order_of_their_names),
                 TEST(what_was_held_is_one_file_of_its_own),
                 TEST(newer_version_is_told_from_what_is_not_ours),

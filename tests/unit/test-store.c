@@ -492,7 +492,7 @@ static void test_a_look_costs_the_same_however_many_wait(void **state) {
 /* An operator's word counts for more than a time and a deadline of the past. */
 static void test_release_forgets_the_time(void **state) {
         Fixture *fixture = *state;
-        int64_t released;
+        int64_t released, to_budget;
         sqlite3 *database;
         Job *job;
 
@@ -504,7 +504,7 @@ static void test_release_forgets_the_time(void **state) {
         assert_int_equal(sqlite3_close(database), SQLITE_OK);
         assert_int_equal(store_open(&fixture->store, fixture->path), 0);
         begin(fixture);
-        assert_int_equal(store_release(fixture->store, NULL, 0, &released), 0);
+        assert_int_equal(store_release(fixture->store, NULL, 0, &released, &to_budget), 0);
         commit(fixture);
         assert_int_equal(released, 5);
         job = get(fixture, 2);

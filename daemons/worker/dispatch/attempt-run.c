@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "alert-reporter.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatch/attempt-judge.h"
@@ -222,6 +223,28 @@ static void price_images(AttemptRun *run) {
         }
 }
 
+/* It is booked in full all the same. */
+static void tell_drift(AttemptRun *run) {
+        micros_t drift = job_price_drift(run->job);
+        const char *provider = provider_name(run->slot->provider), *model = run->model ?: run->job->model;
+        _cleanup_free_ char *key = NULL, *summary = NULL;
+        char text[MONEY_TEXT_MAX];
+
+        if (drift <= 0)
+                return;
+        metrics_add(run->manager->metrics, METRIC_PRICE_DRIFT_JOBS, METRIC_VALUES(provider, model), 1);
+        metrics_add(run->manager->metrics, METRIC_PRICE_DRIFT, METRIC_VALUES(provider, model),
+                    (double) drift / (double) MICROS_PER_DOLLAR);
+        key = text_format("price drift %s %s", provider, model);
+        summary = text_format("job %s cost %s more than was reserved for it: the price of %s in prices.conf is too low",
+                              run->id, money_format(drift, text), model);
+        if (!key || !summary)
+                return;
+        (void) log_record(LOG_WARNING, 0, LOG_FIELDS({ "ATELIER_JOB", run->id }, { "ATELIER_PROVIDER", provider }), "%s",
+                          summary);
+        alert_report(run->manager->alerts, key, "PriceDrift", "warning", summary);
+}
+
 static void on_kept(Keep *keep, int result) {
         AttemptRun *run = CONTAINER_OF(keep, AttemptRun, keep);
 
@@ -236,6 +259,7 @@ static void on_kept(Keep *keep, int result) {
                 return;
         }
         price_images(run);
+        tell_drift(run);
         end_attempt(run, ATTEMPT_COMPLETED, JOB_COMPLETED);
 }
 
@@ -251,6 +275,8 @@ static void begin_keeping(AttemptRun *run, GenerationResult *result) {
         }
         for (unsigned i = 0; i < result->n_images; i++)
                 run->job->images[i].revised_prompt = TAKE_PTR(result->images[i].revised_prompt);
+        attempt_run_current(run)->cost_told = result->cost_told;
+        attempt_run_current(run)->cost = result->cost;
         run->job->usage = TAKE_PTR(result->usage);
         run->job->reply = TAKE_PTR(result->reply);
 

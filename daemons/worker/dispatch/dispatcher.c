@@ -13,6 +13,7 @@
 #include "priority.h"
 #include "queue/picture-cache.h"
 #include "queue/request-check.h"
+#include "queue/uploads.h"
 
 /* The dispatcher keeps no queue of its own: what waits stands in the store, in its order. When there is room it
  * claims jobs (one write each: in_progress, lease, a new attempt), and when the claim is durable the provider is
@@ -131,8 +132,12 @@ size_t dispatcher_running(const Dispatcher *dispatcher) {
 /* ------------------------------------------------------------------ parking */
 
 static void look_whether_parked(Dispatcher *dispatcher) {
-        if (dispatcher->parked && dispatcher->n_runs == 0)
+        if (dispatcher->parked && dispatcher->n_runs == 0 && uploads_idle(dispatcher->manager->uploads))
                 (void) sd_event_source_set_enabled(dispatcher->park_source, SD_EVENT_ONESHOT);
+}
+
+void dispatcher_uploads_idle(Dispatcher *dispatcher) {
+        look_whether_parked(dispatcher);
 }
 
 static int on_parked(_unused_ sd_event_source *source, void *userdata) {

@@ -33,8 +33,9 @@ size_t dispatcher_running(const Dispatcher *dispatcher);
 void dispatcher_set_paused(Dispatcher *dispatcher, bool paused);
 bool dispatcher_paused(const Dispatcher *dispatcher);
 
-/* Starts nothing more, and tells, from the loop, when nothing is under way any more; until unparked. */
+/* Starts nothing more, and tells, from the loop, when nothing is under way any more, uploads included; until unparked. */
 void dispatcher_park(Dispatcher *dispatcher, void (*parked)(void *userdata), void *userdata);
+void dispatcher_uploads_idle(Dispatcher *dispatcher);  /* none is under way any more */
 void dispatcher_unpark(Dispatcher *dispatcher);
 bool dispatcher_parked(const Dispatcher *dispatcher);
 

@@ -23,7 +23,7 @@ usec_t outlook_estimate(const OutlookFacts *facts) {
 }
 
 static bool waits(const Job *job) {
-        return job->status == JOB_QUEUED && !job->held && !job->cache.follows;
+        return job->status == JOB_QUEUED && !job->held && !job->cache.follows && !job->awaits_budget;
 }
 
 static int find_position(Manager *manager, const FairShare *share, usec_t now, Job *job) {

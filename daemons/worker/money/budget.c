@@ -85,3 +85,9 @@ int budget_limit_describe(const BudgetLimit *limit, Buffer *text) {
                 r = buffer_printf(text, " of %s %s", budget_scope_name(limit->scope), limit->name);
         return r < 0 ? r : buffer_printf(text, " of %s", money_format(limit->limit, amount));
 }
+
+bool budget_may_have_room(const BudgetVerdict *verdict, micros_t amount) {
+        const BudgetLimit *limit = verdict->exceeded;
+
+        return !limit || (limit->period != BUDGET_PERIOD_EVER && amount <= limit->limit);
+}

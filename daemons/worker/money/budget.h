@@ -55,6 +55,9 @@ typedef struct BudgetVerdict {
         size_t n_crossed;
 } BudgetVerdict;
 
+/* Of one that did not fit: may there be room for `amount` some day? */
+bool budget_may_have_room(const BudgetVerdict *verdict, micros_t amount);
+
 /* Of a job with that model accepted on that day. `key` may be NULL. The strings of *ret are the arguments'. */
 void budget_of(const Settings *settings, const char *model, const KeyBudget *key, int day, Budget *ret);
 

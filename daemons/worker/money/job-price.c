@@ -14,6 +14,7 @@ static PricedRequest priced_request(const ModelConf *model, const GenerationRequ
                 .quality = request->quality,
                 .n = request->n,
                 .partial_images = request->partial_images,
+                .input_images = request->n_uploads,
                 .prompt_bytes = strlen(request->prompt),
         };
 }
@@ -78,7 +79,17 @@ static int settle_at_ceiling(Job *job, Attempt *attempt, const char *why) {
         return attempt->cost_note ? 0 : -ENOMEM;
 }
 
-int job_price_settle(const PriceBook *prices, const ModelConf *model, const GenerationRequest *request, Job *job) {
+/* What the provider says that it charged is what it charged. */
+static int settle_as_told(Attempt *attempt) {
+        const PriceItem told = { .what = "told", .count = 1, .amount = attempt->cost, .per = 1 };
+
+        if (set_items(attempt, &told, 1) < 0)
+                return -ENOMEM;
+        attempt->cost_note = text_format("as the provider told");
+        return attempt->cost_note ? 0 : -ENOMEM;
+}
+
+static int settle(const PriceBook *prices, const ModelConf *model, const GenerationRequest *request, Job *job) {
         Attempt *attempt = &job->attempts[job->n_attempts - 1];
         _cleanup_(buffer_done) Buffer reason = {};
         PriceItem items[PRICE_ITEMS_MAX];
@@ -88,6 +99,10 @@ int job_price_settle(const PriceBook *prices, const ModelConf *model, const Gene
         size_t n;
         int r;
 
+        if (attempt->cost_told && attempt->cost <= SETTLEMENT_MAX)
+                return settle_as_told(attempt);
+        if (attempt->cost_told)
+                return settle_at_ceiling(job, attempt, "the provider reports more than can be believed");
         if (!model)
                 return settle_at_ceiling(job, attempt, "the model is not configured any more");
         priced = priced_request(model, request);
@@ -103,4 +118,30 @@ int job_price_settle(const PriceBook *prices, const ModelConf *model, const Gene
         if (r == 0)
                 r = price_book_itemise(prices, &priced, counted ? &usage : NULL, attempt->started_at, items, &n, &reason);
         return r != 0 ? r : set_items(attempt, items, n);
+}
+
+/* The note tells of it where the ledger is read. */
+static int note_drift(Attempt *attempt, micros_t drift) {
+        char text[MONEY_TEXT_MAX];
+        char *note;
+
+        note = text_format("%s%s%s above its reservation", attempt->cost_note ?: "", attempt->cost_note ? ", " : "",
+                           money_format(drift, text));
+        if (!note)
+                return -ENOMEM;
+        free(attempt->cost_note);
+        attempt->cost_note = note;
+        return 0;
+}
+
+int job_price_settle(const PriceBook *prices, const ModelConf *model, const GenerationRequest *request, Job *job) {
+        Attempt *attempt = &job->attempts[job->n_attempts - 1];
+        int r;
+
+        r = settle(prices, model, request, job);
+        return r < 0 || job_price_drift(job) <= 0 ? r : note_drift(attempt, job_price_drift(job));
+}
+
+micros_t job_price_drift(const Job *job) {
+        return job->attempts[job->n_attempts - 1].cost - job->cost_before.reserved;
 }

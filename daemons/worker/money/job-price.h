@@ -12,7 +12,11 @@ int job_price_ceiling(const PriceBook *prices, const ModelConf *model, const Gen
                       micros_t *ret, Buffer *reason);
 
 /* Sets the cost of the job's last attempt, the items that it is the sum of (rounded up once), and a note where it is
- * not by the price book: by the provider's count of tokens, otherwise by image in the size and quality that came.
+ * not by the price book: what the provider says that it charged, otherwise its count of tokens, otherwise by image in the
+ * size and quality that came.
  * Where neither tells, it is what was reserved: too much rather than too little. `model` NULL: it is not configured
  * any more. -ENOMEM. */
 int job_price_settle(const PriceBook *prices, const ModelConf *model, const GenerationRequest *request, Job *job);
+
+/* By how much the last attempt came to more than was reserved for it: the price book is behind. At most 0: it did not. */
+micros_t job_price_drift(const Job *job);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 
 #define TOKENS_PER_PRICE 1000000     /* a token price is that of a million */
+#define TOKENS_PER_INPUT_IMAGE 8192  /* more than high fidelity comes to, as OpenAI describes it for older models */
 #define TOKENS_PER_PARTIAL_IMAGE 100 /* of output, as OpenAI counts them */
 
 /* Micro-dollars times TOKENS_PER_PRICE: a sum of such lines is exact. */
@@ -270,7 +271,7 @@ static int no_entry(const PricedRequest *request, Buffer *reason) {
 static int itemise_ceiling(const PriceEntry *entry, const PricedRequest *request,
                            PriceItem items[static PRICE_ITEMS_MAX], size_t *ret_n, Buffer *reason) {
         const ImagePrice *image;
-        uint64_t partial_tokens;
+        uint64_t partial_tokens, input_tokens;
         size_t n = 0;
         int r;
 
@@ -278,11 +279,13 @@ static int itemise_ceiling(const PriceEntry *entry, const PricedRequest *request
         if (r != 0)
                 return r;
         if (__builtin_mul_overflow(request->n, request->partial_images, &partial_tokens) ||
-            __builtin_mul_overflow(partial_tokens, TOKENS_PER_PARTIAL_IMAGE, &partial_tokens))
+            __builtin_mul_overflow(partial_tokens, TOKENS_PER_PARTIAL_IMAGE, &partial_tokens) ||
+            __builtin_mul_overflow(request->input_images, TOKENS_PER_INPUT_IMAGE, &input_tokens))
                 return -ERANGE;
 
         items[n++] = image_item(image, request->n);
         add_tokens(entry, TOKEN_TEXT_INPUT, request->prompt_bytes, items, &n);
+        add_tokens(entry, TOKEN_IMAGE_INPUT, input_tokens, items, &n);
         add_tokens(entry, TOKEN_IMAGE_OUTPUT, partial_tokens, items, &n);
         *ret_n = n;
         return 0;

@@ -19,6 +19,7 @@ typedef struct PricedRequest {
         const char *size, *quality;   /* NULL or "auto": as the provider likes */
         uint64_t n;                   /* images */
         uint64_t partial_images;      /* of each image, in a stream */
+        uint64_t input_images;        /* of an edit, its mask counted as one */
         uint64_t prompt_bytes;        /* of UTF-8; no tokenizer makes more tokens than that */
 } PricedRequest;
 
@@ -31,7 +32,8 @@ int price_book_new(PriceBook **ret, const Settings *settings);
 PriceBook *price_book_free(PriceBook *book);
 DEFINE_CLEANUP(PriceBook *, price_book_free);
 
-/* The ceiling, to be reserved: the dearest that `auto` may become, and a token for each byte of the prompt. 0,
+/* The ceiling, to be reserved: the dearest that `auto` may become, and a token for each byte of the prompt, and the most that
+ * is known of an image to be worked on. 0,
  * PRICE_MISSING, -ERANGE when it is more than MICROS_MAX, -ENOMEM. */
 int price_book_quote(const PriceBook *book, const PricedRequest *request, usec_t now, micros_t *ret, Buffer *reason);
 
@@ -52,7 +54,7 @@ typedef struct PriceItem {
 } PriceItem;
 
 #define PRICE_ITEMS_MAX N_TOKEN_KINDS
-_Static_assert(PRICE_ITEMS_MAX >= 3, "images, the prompt and partial images");
+_Static_assert(PRICE_ITEMS_MAX >= 4, "images, the prompt, images that came with it and partial images");
 
 /* What price_book_settle() sums up, with its errors but the sum's own -ERANGE; nothing where it is free. */
 int price_book_itemise(const PriceBook *book, const PricedRequest *request, const TokenUsage *usage, usec_t now,

@@ -19,6 +19,7 @@
 #include "base/calendar.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "money/budget-wait.h"
 
 struct Spending {
         Manager *manager;
@@ -168,6 +169,7 @@ void spending_booked(Spending *spending, const BudgetVerdict *verdict) {
         for (size_t i = 0; i < verdict->n_crossed; i++)
                 tell_crossed(spending, verdict->crossed[i]);
         service_status_changed(spending->manager->service);
+        budget_wait_look(spending->manager->budget_wait);
 }
 
 int spending_status(Spending *spending, Buffer *text) {
@@ -281,6 +283,7 @@ static void on_pause_written(Write *write, int result) {
                 budget_pause_done(&spending->pause);
                 spending->pause = pause->pause;
                 pause->pause = (BudgetPause) {};
+                budget_wait_look(spending->manager->budget_wait);
                 service_status_changed(spending->manager->service);
         } else if (pause->by_budget && result != -ECANCELED)
                 (void) log_warning_errno(result, "the pause of spending can't be written");

@@ -42,6 +42,7 @@ struct ImageEvents {
 
         JsonValue *completed;      /* of the completed event */
         TemporaryImage *image;
+        char cost[JSON_NUMBER_MAX];
         bool failed;
         JsonValue *failure;        /* of the error event, if it could be read */
 };
@@ -127,7 +128,7 @@ static int on_data(const char *data, size_t size, void *userdata) {
         if (is_over(events) || events->event_error < 0)
                 return 0;
         if (!events->sink) {
-                r = reply_sink_new_event(&events->sink, events->generation->provider->context.images);
+                r = reply_sink_new(&events->sink, events->generation->provider->context.images, REPLY_EVENT, 1);
                 if (r < 0)
                         return r;
         }
@@ -193,6 +194,7 @@ static int take_completed(ImageEvents *events, JsonValue **event, ReplySink *sin
                 return -EBADMSG;
         }
         events->completed = TAKE_PTR(*event);
+        (void) reply_sink_number(sink, "usage", "cost", events->cost);
         return 0;
 }
 
@@ -242,42 +244,19 @@ int image_events_write(ImageEvents *events, const void *data, size_t size) {
         return r;
 }
 
-void image_events_take(ImageEvents *events, JsonValue **ret_reply, TemporaryImage **ret_image) {
+void image_events_take(ImageEvents *events, JsonValue **ret_reply, TemporaryImage **ret_image,
+                       char ret_cost[static JSON_NUMBER_MAX]) {
+        (void) strcpy(ret_cost, events->cost);
         *ret_reply = TAKE_PTR(events->completed);
         *ret_image = TAKE_PTR(events->image);
 }
 
 /* ------------------------------------------------------------------ errors */
 
-typedef struct ErrorStatus {
-        const char *type_or_code;
-        long status;
-} ErrorStatus;
-
-/* The status that the error would have had as an answer of its own. Those that give it as their code are believed. */
-static long failure_status(const JsonValue *event) {
-        static const ErrorStatus known[] = {
-                { "invalid_request_error", 400 },     { "image_generation_user_error", 400 },
-                { "moderation_blocked", 400 },        { "insufficient_quota", 429 },
-                { "rate_limit_error", 429 },          { "rate_limit_exceeded", 429 },
-                { "service_unavailable_error", 503 },
-        };
-        const JsonValue *error = json_get_object(event, "error");
-        int64_t number = json_get_integer(error, "code", 0);
-
-        if (number >= 400 && number <= 599)
-                return (long) number;
-        for (size_t i = 0; i < ELEMENTS(known); i++)
-                if (text_equal(json_get_string(error, "type"), known[i].type_or_code) ||
-                    text_equal(json_get_string(error, "code"), known[i].type_or_code))
-                        return known[i].status;
-        return 500;
-}
-
 void image_events_read_failure(const ImageEvents *events, GenerationResult *result, const char *key) {
         _cleanup_free_ char *body = events->failure ? json_format(events->failure) : NULL;
 
-        upstream_error_read(result, failure_status(events->failure), body ?: "", body ? strlen(body) : 0, key);
+        upstream_error_read(result, upstream_error_status(events->failure), body ?: "", body ? strlen(body) : 0, key);
         /* Whatever its form: the provider itself has given up, and said so. */
         result->outcome = GENERATION_REFUSED;
         generation_result_set_cause(result, "an error in the stream:%s%s %s", result->code ? " " : "",

@@ -2,6 +2,7 @@
  * to make it, or an error. Names (OpenAI) and data alone (OpenRouter) are both understood. */
 #pragma once
 
+#include "base/json-number.h"
 #include "providers/provider-kind.h"
 
 typedef struct ImageEvents ImageEvents;
@@ -25,8 +26,9 @@ const char *image_events_reason(const ImageEvents *events);
 bool image_events_completed(const ImageEvents *events);
 bool image_events_failed(const ImageEvents *events);
 
-/* Of a completed stream: the event without its image, and the image. */
-void image_events_take(ImageEvents *events, JsonValue **ret_reply, TemporaryImage **ret_image);
+/* Of a completed stream: the event without its image, the image, and usage.cost as the event tells it, or "". */
+void image_events_take(ImageEvents *events, JsonValue **ret_reply, TemporaryImage **ret_image,
+                       char ret_cost[static JSON_NUMBER_MAX]);
 
 /* Of a failed one: what the provider said, cleared of secrets. */
 void image_events_read_failure(const ImageEvents *events, GenerationResult *result, const char *key);

@@ -1,4 +1,5 @@
-/* OpenAI's images API, and every server that speaks it: POST {base_url}/images/generations, with and without `stream`.
+/* OpenAI's images API, and every server that speaks it: POST {base_url}/images/generations, and with files to be worked on
+ * POST {base_url}/images/edits (openai-edit.c), with and without `stream`.
  *
  * Money hangs on how an attempt is told to have ended. Completed: the reply held as many whole images as were asked
  * for, of the size asked for. Refused: the provider itself said no, in an error it wrote. Unsent: no byte left.
@@ -16,8 +17,9 @@
 #include "base/buffer.h"
 #include "base/text.h"
 #include "providers/image-events.h"
+#include "providers/openai-dialect.h"
+#include "providers/openai-edit.h"
 #include "providers/provider-kind.h"
-#include "providers/reply-sink.h"
 #include "providers/upstream-error.h"
 #include "providers/upstream-headers.h"
 
@@ -30,6 +32,7 @@
 
 typedef struct OpenaiGeneration {
         Generation generation;
+        const OpenaiDialect *dialect;
         HttpTransfer *transfer;
         unsigned n_images, width, height;
 
@@ -40,6 +43,7 @@ typedef struct OpenaiGeneration {
         int sink_error;            /* of either, so that it is not taken for one of the wire */
         Buffer refusal;            /* body of any other; its beginning */
         char *request_id;
+        char cost[JSON_NUMBER_MAX];  /* as the reply tells it; "": it does not */
         UpstreamHeaders headers;
 } OpenaiGeneration;
 
@@ -60,32 +64,36 @@ static bool is_success(long status) {
         return status >= 200 && status < 300;
 }
 
-static int format_request(const GenerationRequest *request, char **ret) {
-        _cleanup_(json_freep) JsonValue *body = NULL;
+/* A text that is NULL adds nothing: what was not given is not sent. */
+int openai_add_terms(JsonValue *body, const GenerationRequest *request) {
         int r;
 
-        body = json_new_object();
-        if (!body)
-                return -ENOMEM;
-
-        /* A text that is NULL adds nothing: what was not given is not sent. */
         if ((r = json_add_string(body, "model", request->model)) < 0 ||
             (r = json_add_string(body, "prompt", request->prompt)) < 0 ||
             (r = json_add_integer(body, "n", request->n)) < 0 ||
-            (r = json_add_string(body, "size", request->size)) < 0 ||
             (r = json_add_string(body, "quality", request->quality)) < 0 ||
-            (r = json_add_string(body, "style", request->style)) < 0 ||
             (r = json_add_string(body, "background", request->background)) < 0 ||
-            (r = json_add_string(body, "moderation", request->moderation)) < 0 ||
-            (r = json_add_string(body, "output_format", request->output_format)) < 0 ||
-            (r = json_add_string(body, "user", request->user)) < 0)
+            (r = json_add_string(body, "output_format", request->output_format)) < 0)
                 return r;
         if (request->output_compression >= 0)
                 r = json_add_integer(body, "output_compression", request->output_compression);
-        if (r >= 0 && request->send_response_format)
+        return r < 0 || !request->stream ? r : json_add_bool(body, "stream", true);
+}
+
+static int format_request(_unused_ const Provider *provider, const GenerationRequest *request, char **ret) {
+        _cleanup_(json_freep) JsonValue *body = json_new_object();
+        int r;
+
+        if (!body)
+                return -ENOMEM;
+        if ((r = openai_add_terms(body, request)) < 0 ||
+            (r = json_add_string(body, "size", request->size)) < 0 ||
+            (r = json_add_string(body, "style", request->style)) < 0 ||
+            (r = json_add_string(body, "moderation", request->moderation)) < 0 ||
+            (r = json_add_string(body, "user", request->user)) < 0)
+                return r;
+        if (request->send_response_format)
                 r = json_add_string(body, "response_format", "b64_json");
-        if (r >= 0 && request->stream)
-                r = json_add_bool(body, "stream", true);
         if (r >= 0 && request->stream && request->partial_images > 0)
                 r = json_add_integer(body, "partial_images", request->partial_images);
         if (r < 0)
@@ -95,22 +103,37 @@ static int format_request(const GenerationRequest *request, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
+/* Without a value there is no such field. */
+static int add_header(const char *headers[], size_t *n, const char *name, const char *value, char **field) {
+        if (!value)
+                return 0;
+        *field = text_format("%s%s", name, value);
+        if (!*field)
+                return -ENOMEM;
+        headers[(*n)++] = *field;
+        return 0;
+}
+
 /* Starts a request with the key in its header, and wipes our copy of it. */
 static int start_request(Provider *provider, HttpRequest *request, const char *path, const HttpHandlers *handlers,
                          void *userdata, HttpTransfer **ret) {
-        const char *headers[] = { "Accept: application/json", "Content-Type: application/json", NULL, NULL };
-        _cleanup_free_ char *url = NULL, *authorization = NULL;
+        const char *headers[6] = { "Accept: application/json" };
+        _cleanup_free_ char *url = NULL, *authorization = NULL, *referer = NULL, *title = NULL;
+        size_t n = 1;
         int r;
 
+        if (request->n_parts == 0)
+                headers[n++] = "Content-Type: application/json";
         url = text_format("%s%s", provider->base_url, path);
-        if (!url)
-                return -ENOMEM;
-        if (provider->key) {
-                authorization = text_format("Authorization: Bearer %s", provider->key);
-                if (!authorization)
-                        return -ENOMEM;
-                headers[2] = authorization;
-        }
+        r = url ? 0 : -ENOMEM;
+        if (r >= 0)
+                r = add_header(headers, &n, "Authorization: Bearer ", provider->key, &authorization);
+        if (r >= 0)
+                r = add_header(headers, &n, "HTTP-Referer: ", provider->app_url, &referer);
+        if (r >= 0)
+                r = add_header(headers, &n, "X-OpenRouter-Title: ", provider->app_title, &title);
+        if (r < 0)
+                return r;
 
         request->url = url;
         request->headers = headers;
@@ -124,7 +147,7 @@ static int start_request(Provider *provider, HttpRequest *request, const char *p
 static void on_header(_unused_ HttpTransfer *transfer, const char *name, const char *value, void *userdata) {
         OpenaiGeneration *generation = userdata;
 
-        if (text_equal(name, "x-request-id") && !generation->request_id && strlen(value) <= REQUEST_ID_BYTES_MAX)
+        if ((text_equal(name, "x-request-id") || text_equal(name, "x-generation-id")) && !generation->request_id && strlen(value) <= REQUEST_ID_BYTES_MAX)
                 generation->request_id = upstream_text_copy(value, generation->generation.key);
         upstream_headers_take(&generation->headers, name, value, time_now_realtime());
         if (text_equal(name, "content-type"))
@@ -199,17 +222,19 @@ static void fail_sink(GenerationResult *result, const ReplySink *sink, int error
 static const char *check_size(const OpenaiGeneration *generation, const TemporaryImage *image) {
         const ImageFacts *facts = temporary_image_facts(image);
 
-        if (generation->width > 0 && (facts->width != generation->width || facts->height != generation->height))
+        if (generation->width > 0 && generation->dialect->layout != REPLY_CHAT && (facts->width != generation->width || facts->height != generation->height))
                 return "an image of another size than asked for";
         return NULL;
 }
 
-/* Takes the image of data[i]. NULL, or why it cannot be used. */
+/* Takes the image of data[i], or of images[i] of a chat. NULL, or why it cannot be used. */
 static const char *take_image(OpenaiGeneration *generation, const JsonValue *item, GeneratedImage *image) {
-        const JsonValue *b64_json = json_member(item, "b64_json");
+        const JsonValue *text = generation->dialect->layout == REPLY_CHAT
+                                        ? json_member(json_get_object(item, "image_url"), "url")
+                                        : json_member(item, "b64_json");
         const char *revised = json_get_string(item, "revised_prompt"), *problem;
 
-        image->file = reply_sink_take_image(generation->sink, b64_json);
+        image->file = reply_sink_take_image(generation->sink, text);
         if (!image->file)
                 return json_get_string(item, "url") ? "an image by URL, which is not fetched" : "an image is missing";
 
@@ -224,9 +249,20 @@ static const char *take_image(OpenaiGeneration *generation, const JsonValue *ite
         return NULL;
 }
 
+static const JsonValue *first_choice(const JsonValue *reply) {
+        const JsonValue *choices = json_get_array(reply, "choices");
+
+        return choices ? choices->child : NULL;
+}
+
 static const char *take_images(OpenaiGeneration *generation, const JsonValue *reply, GenerationResult *result) {
         const JsonValue *data = json_get_array(reply, "data");
 
+        if (generation->dialect->layout == REPLY_CHAT) {
+                data = json_get_array(json_get_object(first_choice(reply), "message"), "images");
+                if (!data)
+                        return "no image: the model answered with text";
+        }
         if (!data)
                 return json_has(reply, "error") ? "an error with a status of success" : "no member data";
         if ((unsigned) cJSON_GetArraySize(data) != generation->n_images)
@@ -270,6 +306,24 @@ static void drop_images(GenerationResult *result) {
         result->n_images = 0;
 }
 
+/* An error that came with a status of success: nothing was made, and so nothing was charged, unless it says so. */
+static bool fail_by_error_in_success(OpenaiGeneration *generation, const JsonValue *reply, GenerationResult *result) {
+        const JsonValue *source = json_has(first_choice(reply), "error") ? first_choice(reply) : reply;
+        _cleanup_free_ char *body = NULL;
+        micros_t cost;
+
+        if (!json_has(source, "error"))
+                return false;
+        body = json_format(source);
+        upstream_error_read(result, upstream_error_status(source), body ?: "", body ? strlen(body) : 0,
+                            generation->generation.key);
+        result->outcome = GENERATION_REFUSED;
+        if (reply_sink_number(generation->sink, "usage", "cost", generation->cost) == 0 &&
+            (money_parse_rounding_up(generation->cost, &cost) < 0 || cost > 0))
+                result->outcome = GENERATION_UNKNOWN;
+        return true;
+}
+
 static void read_reply(OpenaiGeneration *generation, GenerationResult *result) {
         _cleanup_(json_freep) JsonValue *reply = NULL;
         const char *problem;
@@ -281,10 +335,13 @@ static void read_reply(OpenaiGeneration *generation, GenerationResult *result) {
                 return;
         }
 
+        if (generation->dialect->errors_in_success && fail_by_error_in_success(generation, reply, result))
+                return;
         problem = take_images(generation, reply, result);
         if (problem)
                 fail_bad_reply(result, problem);
         else {
+                (void) reply_sink_number(generation->sink, "usage", "cost", generation->cost);
                 r = take_facts(reply, result);
                 if (r < 0)
                         generation_result_fail_locally(result, GENERATION_UNKNOWN, r);
@@ -315,7 +372,7 @@ static void read_stream(OpenaiGeneration *generation, const HttpResult *http, Ge
                 return;
         }
 
-        image_events_take(generation->events, &reply, &result->images[0].file);
+        image_events_take(generation->events, &reply, &result->images[0].file, generation->cost);
         result->n_images = 1;
         problem = check_size(generation, result->images[0].file);
         if (problem)
@@ -348,6 +405,9 @@ static void on_done(_unused_ HttpTransfer *transfer, const HttpResult *http, voi
         else
                 fail_transfer(&result, http);
 
+        if (generation->dialect->reports_cost && result.outcome == GENERATION_COMPLETED)
+                result.cost_told = *generation->cost &&
+                                   money_parse_rounding_up(generation->cost, &result.cost) == 0;
         result.provider_request_id = TAKE_PTR(generation->request_id);
         result.http_status = (int) http->status;
         upstream_headers_give(&generation->headers, &result);
@@ -361,39 +421,59 @@ static uint64_t body_bytes_max(const GenerationRequest *request) {
         return request->n * IMAGE_BASE64_BYTES_MAX + REPLY_TEXT_BYTES_MAX;
 }
 
-static int openai_generate(Provider *provider, const GenerationRequest *request, GenerationDone done, void *userdata,
-                           Generation **ret) {
-        static const HttpHandlers handlers = { .header = on_header, .body = on_body, .done = on_done };
-        _cleanup_(openai_generation_freep) OpenaiGeneration *generation = NULL;
+static int send_generation(Provider *provider, const GenerationRequest *request, HttpRequest *http,
+                           const HttpHandlers *handlers, OpenaiGeneration *generation) {
         _cleanup_free_ char *body = NULL;
+        int r;
+
+        r = generation->dialect->format(provider, request, &body);
+        if (r < 0)
+                return r;
+        http->body = body;
+        http->body_size = strlen(body);
+        return start_request(provider, http, generation->dialect->path, handlers, generation, &generation->transfer);
+}
+
+static int send_edit(Provider *provider, const GenerationRequest *request, HttpRequest *http,
+                     const HttpHandlers *handlers, OpenaiGeneration *generation) {
+        _cleanup_(openai_edit_done) OpenaiEdit edit = {};
+        int r;
+
+        r = openai_edit_init(&edit, provider->context.images, request);
+        if (r < 0)
+                return r;
+        http->parts = edit.parts;
+        http->n_parts = edit.n_parts;
+        return start_request(provider, http, "/images/edits", handlers, generation, &generation->transfer);
+}
+
+int openai_generate_as(const OpenaiDialect *dialect, Provider *provider, const GenerationRequest *request,
+                       GenerationDone done, void *userdata, Generation **ret) {
+        static const HttpHandlers handlers = { .header = on_header, .body = on_body, .done = on_done };
+        HttpRequest http = {
+                .method = "POST",
+                .timeout = request->timeout,
+                .body_bytes_max = body_bytes_max(request),
+        };
+        _cleanup_(openai_generation_freep) OpenaiGeneration *generation = NULL;
         int r;
 
         generation = calloc(1, sizeof(*generation));
         if (!generation)
                 return -ENOMEM;
         generation->generation = (Generation) { provider, done, userdata, request->partial };
+        generation->dialect = dialect;
         generation->n_images = request->n;
         generation->width = request->width;
         generation->height = request->height;
 
-        r = reply_sink_new(&generation->sink, provider->context.images, request->n);
+        r = reply_sink_new(&generation->sink, provider->context.images, dialect->layout, request->n);
         if (r >= 0 && request->stream)
                 r = image_events_new(&generation->events, &generation->generation, request->partial_images);
         if (r < 0)
                 return r;
-        r = format_request(request, &body);
-        if (r < 0)
-                return r;
-
-        r = start_request(provider,
-                          &(HttpRequest) {
-                                  .method = "POST",
-                                  .body = body,
-                                  .body_size = strlen(body),
-                                  .timeout = request->timeout,
-                                  .body_bytes_max = body_bytes_max(request),
-                          },
-                          "/images/generations", &handlers, generation, &generation->transfer);
+        r = request->n_uploads > 0 ? send_edit(provider, request, &http, &handlers, generation)
+                                   : send_generation(provider, request, &http, &handlers, generation);
         if (r < 0)
                 return r;
 
@@ -401,7 +481,14 @@ static int openai_generate(Provider *provider, const GenerationRequest *request,
         return 0;
 }
 
-static void openai_cancel(Generation *generation) {
+static int openai_generate(Provider *provider, const GenerationRequest *request, GenerationDone done, void *userdata,
+                           Generation **ret) {
+        static const OpenaiDialect dialect = { .path = "/images/generations", .format = format_request };
+
+        return openai_generate_as(&dialect, provider, request, done, userdata, ret);
+}
+
+void openai_cancel(Generation *generation) {
         http_transfer_cancel(CONTAINER_OF(generation, OpenaiGeneration, generation)->transfer);
 }
 
@@ -419,19 +506,23 @@ static void on_checked(_unused_ HttpTransfer *transfer, const HttpResult *http, 
         provider_checked(provider, http->error == 0 && is_success(http->status) ? NULL : message);
 }
 
-static int openai_check(Provider *provider) {
+int openai_check_at(Provider *provider, const char *path) {
         static const HttpHandlers handlers = { .done = on_checked };
         HttpRequest request = { .method = "GET", .timeout = CHECK_TIMEOUT, .body_bytes_max = CHECK_BYTES_MAX };
         HttpTransfer *transfer;
         int r;
 
-        r = start_request(provider, &request, "/models", &handlers, provider, &transfer);
+        r = start_request(provider, &request, path, &handlers, provider, &transfer);
         if (r >= 0)
                 provider->check = transfer;
         return r;
 }
 
-static void openai_cancel_check(Provider *provider) {
+static int openai_check(Provider *provider) {
+        return openai_check_at(provider, "/models");
+}
+
+void openai_cancel_check(Provider *provider) {
         http_transfer_cancel(provider->check);
 }
 

@@ -2,24 +2,18 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "base/secret-pages.h"
 #include "base/text.h"
 
-/* Pages of its own: never swapped where the limit allows, never dumped, gone when freed. */
 static int copy_text(ProviderKey *key, const char *text) {
-        size_t page = (size_t) sysconf(_SC_PAGESIZE);
         size_t size = strlen(text) + 1;
         void *pages;
+        int r;
 
-        size = (size + page - 1) / page * page;
-        pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (pages == MAP_FAILED)
-                return -errno;
-        (void) mlock(pages, size);
-        (void) madvise(pages, size, MADV_DONTDUMP);
-
+        r = secret_pages_new(&pages, size);
+        if (r < 0)
+                return r;
         key->text = strcpy(pages, text);
         key->bytes = size;
         return 0;
@@ -44,10 +38,7 @@ void provider_keys_done(ProviderKeys *keys) {
         for (unsigned i = 0; i < keys->count; i++) {
                 ProviderKey *key = &keys->keys[i];
 
-                if (!key->text)
-                        continue;
-                explicit_bzero(key->text, key->bytes);
-                (void) munmap(key->text, key->bytes);
+                key->text = secret_pages_free(key->text, key->bytes);
         }
         *keys = (ProviderKeys) {};
 }

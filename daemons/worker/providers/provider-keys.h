@@ -24,7 +24,7 @@ typedef enum KeyFault {
 
 typedef struct ProviderKey {
         char *text;              /* NULL: missing */
-        size_t bytes;            /* of its pages */
+        size_t bytes;            /* with the final zero */
         KeyFault fault;
         usec_t until;            /* monotonic, of a fault */
 } ProviderKey;

@@ -18,6 +18,8 @@ typedef struct ProviderKind {
 
 extern const ProviderKind provider_kind_sandbox;
 extern const ProviderKind provider_kind_openai;
+extern const ProviderKind provider_kind_openrouter;
+extern const ProviderKind provider_kind_openai_compatible;
 
 struct Provider {
         const ProviderKind *kind;
@@ -27,6 +29,8 @@ struct Provider {
         unsigned key_number;    /* of the one to send; 0: none */
         const char *key;        /* the same, in locked pages that core dumps leave out; NULL: none. An attempt under
                                  * way has its own, which may be another: Generation.key */
+        char *app_url, *app_title;    /* NULL: not told */
+        int server;               /* ServerKind, where the kind has such */
         usec_t connect_timeout, sandbox_delay;
 
         ProviderChecked checked;  /* of the check under way; NULL: none is */

@@ -11,7 +11,7 @@ struct ProviderTable {
 };
 
 /* The names stand in the order of ProviderConf.kind. */
-static const char *const kind_names[] = { "sandbox", "openai" };
+static const char *const kind_names[] = { "sandbox", "openai", "openrouter", "openai-compatible" };
 
 static int add_key(Provider *provider, const ProviderConf *conf, const char *setting, const char *reference,
                    Buffer *errors) {
@@ -47,6 +47,9 @@ static int add_provider(ProviderTable *table, const ProviderContext *context, co
                 .name = conf->name,
                 .kind = kind_names[conf->kind],
                 .base_url = conf->base_url,
+                .app_url = conf->app_url,
+                .server = conf->server,
+                .app_title = conf->app_title,
                 .connect_timeout = conf->connect_timeout,
                 .sandbox_delay = conf->delay,
         };

@@ -11,6 +11,8 @@
 static const ProviderKind *const kinds[] = {
         &provider_kind_sandbox,
         &provider_kind_openai,
+        &provider_kind_openrouter,
+        &provider_kind_openai_compatible,
 };
 
 static const ProviderKind *find_kind(const char *name) {
@@ -50,12 +52,16 @@ int provider_new(Provider **ret, const ProviderContext *context, const ProviderS
         if (!provider)
                 return -ENOMEM;
         provider->kind = kind;
+        provider->server = settings->server;
         provider->context = *context;
         provider->connect_timeout = settings->connect_timeout;
         provider->sandbox_delay = settings->sandbox_delay;
 
         provider->name = strdup(settings->name);
-        if (!provider->name)
+        provider->app_url = settings->app_url ? strdup(settings->app_url) : NULL;
+        provider->app_title = settings->app_title ? strdup(settings->app_title) : NULL;
+        if (!provider->name || (settings->app_url && !provider->app_url) ||
+            (settings->app_title && !provider->app_title))
                 return -ENOMEM;
         if (kind->base_url)
                 base_url = settings->base_url ?: kind->base_url;
@@ -82,6 +88,8 @@ Provider *provider_free(Provider *provider) {
                 provider->kind->cancel_check(provider);
         }
         provider_keys_done(&provider->keys);
+        free(provider->app_title);
+        free(provider->app_url);
         free(provider->base_url);
         free(provider->name);
         free(provider);

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/macro.h"
+#include "base/money.h"
 #include "base/time.h"
 #include "images/image-store.h"
 #include "io/http-client.h"
@@ -31,6 +32,16 @@ typedef struct PartialImage {
 /* From the loop, before `done`, at most partial_images times, with the same userdata. Must not cancel. */
 typedef void (*GenerationPartial)(PartialImage *image, void *userdata);
 
+/* A file of the image store to be worked on; the mask is the last one. */
+typedef struct GenerationUpload {
+        bool mask;
+        const char *sha256;
+        ImageFormat format;
+        uint64_t size_bytes;
+} GenerationUpload;
+
+#define GENERATION_UPLOADS_MAX 17
+
 /* All strings belong to the caller and are copied. NULL: not given, so not sent. */
 typedef struct GenerationRequest {
         const char *job_id;
@@ -40,8 +51,13 @@ typedef struct GenerationRequest {
         const char *size;            /* "1024x1024", "auto" or NULL */
         unsigned width, height;      /* of `size`, 0 when it is not WxH */
         const char *quality, *style, *background, *moderation, *output_format, *user;
+        const char *input_fidelity;  /* of an edit */
+        GenerationUpload uploads[GENERATION_UPLOADS_MAX];
+        unsigned n_uploads;          /* 0: a picture from nothing but words; else an edit */
         int output_compression;      /* -1: not given */
         bool send_response_format;   /* the model takes response_format: b64_json is asked for */
+        bool chat;                   /* the model is asked by the chat route */
+        char *const *modalities;     /* of such a one; NULL: "image" and "text" */
         bool stream;                 /* the image is asked for as a stream of events; n is 1 */
         unsigned partial_images;     /* of a stream: 0 to PARTIAL_IMAGES_MAX */
         GenerationPartial partial;   /* NULL: nobody looks at them */
@@ -80,6 +96,8 @@ typedef struct GenerationResult {
         GeneratedImage images[GENERATION_IMAGES_MAX];
         unsigned n_images;
         JsonValue *usage;            /* or NULL */
+        bool cost_told;              /* the provider says what it charged: … */
+        micros_t cost;               /* … so much, rounded up */
         JsonValue *reply;            /* background, output_format, size, quality as given; or NULL */
         char *provider_request_id;   /* or NULL */
 
@@ -107,9 +125,11 @@ typedef struct ProviderContext {
 
 typedef struct ProviderSettings {
         const char *name;            /* the instance */
-        const char *kind;            /* sandbox, openai */
+        const char *kind;            /* sandbox, openai, openrouter, openai-compatible */
         const char *base_url;        /* NULL: the kind's own */
         const char *key;             /* secret; as provider_add_key(); NULL: none */
+        const char *app_url, *app_title;   /* openrouter: on whose behalf; may be NULL */
+        int server;                  /* openai-compatible: ServerKind */
         usec_t connect_timeout;
         usec_t sandbox_delay;        /* sandbox: how long a picture takes (tests, rehearsals) */
 } ProviderSettings;

@@ -2,11 +2,10 @@
  * anywhere. Neither the text nor the images shall lie in memory.
  *
  * The model: a scanner that knows just enough of JSON to see where strings begin and end, whether a string is a name,
- * and how deep it lies. All bytes are copied to `rest`, except what stands between the quotes of data[i].b64_json:
- * that is decoded into a TemporaryImage, and `rest` gets the image's number instead. The scanner judges nothing: at
- * the end the strict check of json_parse() is run over `rest`, and since that is the reply itself but for the insides
- * of those strings, what is not JSON is found there. In an event of a stream the same goes for b64_json of the
- * outermost object.
+ * and how deep it lies. All bytes are copied to `rest`, except what stands between the quotes of an image, which its
+ * name, the levels around it and the outermost name tell: that is decoded into a TemporaryImage, and `rest` gets the
+ * image's number instead. The scanner judges nothing: at the end the strict check of json_parse() is run over `rest`,
+ * and since that is the reply itself but for the insides of those strings, what is not JSON is found there.
  *
  * Invariants: rest.size is at most REPLY_TEXT_BYTES_MAX; at most n_images_max images are begun; once `error` is set
  * nothing more is read. */
@@ -26,7 +25,6 @@
 #define DECODE_BYTES_MAX (16 * 1024)      /* base64 characters decoded at a time */
 #define DATA_PREFIX "data:"               /* some servers send a data: URL */
 #define DATA_PREFIX_BYTES_MAX 128
-#define DATA_DEPTH 3                      /* of the objects in the array `data` */
 
 typedef enum ScanState {
         SCAN_STRUCTURE,
@@ -34,9 +32,23 @@ typedef enum ScanState {
         SCAN_IMAGE,
 } ScanState;
 
+/* By what an image is known: the name of its string, the levels around that, the name that the outermost object has for
+ * them (NULL: that is the whole), and the one that the object so many levels deep has (NULL: whichever). */
+typedef struct ImagePlace {
+        const char *name, *levels, *outermost;
+        unsigned inner_depth;
+        const char *inner;
+} ImagePlace;
+
+static const ImagePlace places[_REPLY_LAYOUTS] = {
+        [REPLY_IMAGES] = { "b64_json", "{[{", "data" },
+        [REPLY_EVENT] = { "b64_json", "{", NULL },
+        [REPLY_CHAT] = { "url", "{[{{[{{", "choices", 4, "images" },
+};
+
 struct ReplySink {
         ImageStore *store;
-        bool is_event;                    /* the image is b64_json of the outermost object */
+        const ImagePlace *place;
         Buffer rest;
         int error;
         char reason[128];
@@ -49,7 +61,7 @@ struct ReplySink {
         bool escaped;                     /* the last character was a backslash */
         char name[NAME_BYTES_MAX];        /* last name read, or its beginning */
         size_t name_size;
-        bool in_data;                     /* the last name of the outermost object was "data" */
+        bool in_place, in_inner;          /* the last name there was that of the place */
 
         TemporaryImage *images[GENERATION_IMAGES_MAX];
         unsigned n_images, n_images_max;
@@ -81,7 +93,7 @@ static int fail(ReplySink *sink, int error) {
         return error;
 }
 
-int reply_sink_new(ReplySink **ret, ImageStore *images, unsigned n_images_max) {
+int reply_sink_new(ReplySink **ret, ImageStore *images, ReplyLayout layout, unsigned n_images_max) {
         ReplySink *sink;
 
         assert(n_images_max <= GENERATION_IMAGES_MAX);
@@ -90,20 +102,12 @@ int reply_sink_new(ReplySink **ret, ImageStore *images, unsigned n_images_max) {
         if (!sink)
                 return -ENOMEM;
         sink->store = images;
+        sink->place = &places[layout];
         sink->n_images_max = n_images_max;
         sink->rest.size_max = REPLY_TEXT_BYTES_MAX;
 
         *ret = sink;
         return 0;
-}
-
-int reply_sink_new_event(ReplySink **ret, ImageStore *images) {
-        int r;
-
-        r = reply_sink_new(ret, images, 1);
-        if (r >= 0)
-                (*ret)->is_event = true;
-        return r;
 }
 
 ReplySink *reply_sink_free(ReplySink *sink) {
@@ -282,16 +286,17 @@ static bool in_object(const ReplySink *sink) {
         return sink->depth > 0 && sink->containers[sink->depth - 1] == '{';
 }
 
-static bool in_image_object(const ReplySink *sink) {
-        if (sink->is_event)
-                return sink->depth == 1 && in_object(sink);
-        return sink->depth == DATA_DEPTH && memcmp(sink->containers, "{[{", DATA_DEPTH) == 0 && sink->in_data;
+static bool has_name(const ReplySink *sink, const char *name) {
+        return sink->name_size == strlen(name) && memcmp(sink->name, name, sink->name_size) == 0;
 }
 
-/* Whether the string that begins is the value of data[i].b64_json, or of an event's. */
+/* Whether the string that begins is an image. */
 static bool is_image(const ReplySink *sink) {
-        return in_image_object(sink) && sink->name_size == strlen("b64_json") &&
-               memcmp(sink->name, "b64_json", sink->name_size) == 0;
+        const ImagePlace *place = sink->place;
+
+        return sink->depth == strlen(place->levels) && memcmp(sink->containers, place->levels, sink->depth) == 0 &&
+               (!place->outermost || sink->in_place) && (!place->inner || sink->in_inner) &&
+               has_name(sink, place->name);
 }
 
 static int begin_string(ReplySink *sink) {
@@ -310,8 +315,10 @@ static void end_string(ReplySink *sink) {
         if (!sink->is_name)
                 return;
         sink->expects_name = false;
-        if (sink->depth == 1)
-                sink->in_data = sink->name_size == 4 && memcmp(sink->name, "data", 4) == 0;
+        if (sink->depth == 1 && sink->place->outermost)
+                sink->in_place = has_name(sink, sink->place->outermost);
+        else if (sink->depth == sink->place->inner_depth && sink->place->inner)
+                sink->in_inner = has_name(sink, sink->place->inner);
 }
 
 static int scan_string(ReplySink *sink, char c) {
@@ -413,6 +420,11 @@ int reply_sink_finish(ReplySink *sink, JsonValue **ret) {
 
         *ret = TAKE_PTR(reply);
         return 0;
+}
+
+int reply_sink_number(const ReplySink *sink, const char *object, const char *member,
+                      char ret[static JSON_NUMBER_MAX]) {
+        return json_number_text((const char *) sink->rest.data, sink->rest.size, object, member, ret);
 }
 
 TemporaryImage *reply_sink_take_image(ReplySink *sink, const JsonValue *b64_json) {

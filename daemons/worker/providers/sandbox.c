@@ -15,6 +15,7 @@
 #include <systemd/sd-event.h>
 #include <zlib.h>
 
+#include "base/buffer.h"
 #include "base/text.h"
 #include "providers/landscape.h"
 #include "providers/provider-kind.h"
@@ -287,14 +288,29 @@ static int begin_step(SandboxGeneration *generation) {
                                           CLOCK_MONOTONIC, delay, 1, on_delay_over, generation);
 }
 
+/* What an edit begins with: other images make another picture. "" without any. */
+static int describe_uploads(const GenerationRequest *request, Buffer *text) {
+        int r = buffer_append_text(text, "");
+
+        for (unsigned i = 0; i < request->n_uploads && r >= 0; i++)
+                r = buffer_printf(text, "\n%s%s", request->uploads[i].mask ? "mask " : "", request->uploads[i].sha256);
+        return r;
+}
+
 /* One seed an image, from what was asked for. */
 static int choose_seeds(SandboxGeneration *generation, const GenerationRequest *request) {
+        _cleanup_(buffer_done) Buffer uploads = {};
+        int q = describe_uploads(request, &uploads);
+
+        if (q < 0)
+                return q;
         for (unsigned i = 0; i < generation->n_images; i++) {
                 _cleanup_free_ char *text = NULL;
                 char digest[SHA256_TEXT_MAX];
                 int r;
 
-                text = text_format("%s\n%ux%u\n%u", request->prompt, generation->width, generation->height, i);
+                text = text_format("%s\n%ux%u\n%u%.*s", request->prompt, generation->width, generation->height, i,
+                                   (int) uploads.size, uploads.data ? (const char *) uploads.data : "");
                 if (!text)
                         return -ENOMEM;
                 r = sha256_text(text, strlen(text), digest);
@@ -320,6 +336,10 @@ static int sandbox_generate(Provider *provider, const GenerationRequest *request
         generation->n_images = request->n;
         generation->width = request->width ?: SANDBOX_EDGE_DEFAULT;
         generation->height = request->height ?: SANDBOX_EDGE_DEFAULT;
+        /* It does not look at them, but what is not there it cannot edit. */
+        for (unsigned i = 0; i < request->n_uploads; i++)
+                if (!image_store_has(provider->context.images, request->uploads[i].sha256, request->uploads[i].format))
+                        return -ENOENT;
         r = choose_seeds(generation, request);
         if (r < 0)
                 return r;

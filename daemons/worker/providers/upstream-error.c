@@ -160,6 +160,31 @@ static void fail_other(GenerationResult *result, long status, const UpstreamErro
                                                     : "The provider refused the request.");
 }
 
+typedef struct ErrorStatus {
+        const char *type_or_code;
+        long status;
+} ErrorStatus;
+
+/* Those that give it as their code are believed. */
+long upstream_error_status(const JsonValue *reply) {
+        static const ErrorStatus known[] = {
+                { "invalid_request_error", 400 },     { "image_generation_user_error", 400 },
+                { "moderation_blocked", 400 },        { "insufficient_quota", 429 },
+                { "rate_limit_error", 429 },          { "rate_limit_exceeded", 429 },
+                { "service_unavailable_error", 503 },
+        };
+        const JsonValue *error = json_get_object(reply, "error");
+        int64_t number = json_get_integer(error, "code", json_get_integer(error, "http_status", 0));
+
+        if (number >= 400 && number <= 599)
+                return (long) number;
+        for (size_t i = 0; i < ELEMENTS(known); i++)
+                if (text_equal(json_get_string(error, "type"), known[i].type_or_code) ||
+                    text_equal(json_get_string(error, "code"), known[i].type_or_code))
+                        return known[i].status;
+        return 500;
+}
+
 static void mask(char **field, const char *key) {
         char *masked = upstream_text_copy(*field, key);
 

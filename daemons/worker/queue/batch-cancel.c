@@ -5,16 +5,9 @@
 #include "dispatch/dispatcher.h"
 #include "queue/batch-request.h"
 
-/* One job that was cancelled. */
-typedef struct CancelledJob {
-        Job *job;
-        bool was_held, followed;     /* it did not wait for the dispatcher */
-        Succession succession;       /* who has its part now */
-} CancelledJob;
-
 typedef struct BatchCancellation {
         BatchRequest base;
-        CancelledJob *jobs;
+        CancelledJob *jobs;          /* whose jobs are owned here */
         size_t n_jobs;
 } BatchCancellation;
 
@@ -25,25 +18,11 @@ static BatchCancellation *cancellation_of(Write *write) {
 static void forget_jobs(BatchCancellation *cancellation) {
         for (size_t i = 0; i < cancellation->n_jobs; i++) {
                 (void) job_free(cancellation->jobs[i].job);
-                succession_done(&cancellation->jobs[i].succession);
+                cancelled_job_done(&cancellation->jobs[i]);
         }
         free(cancellation->jobs);
         cancellation->jobs = NULL;
         cancellation->n_jobs = 0;
-}
-
-static int cancel_job(Manager *manager, Store *store, CancelledJob *cancelled) {
-        Job *job = cancelled->job;
-        int r;
-
-        cancelled->was_held = job->held;
-        cancelled->followed = job->cache.follows;
-        job->held = job->cache.follows = false;
-        job->status = JOB_CANCELLED;
-        job->ended_at = time_now_realtime();
-        r = store_end_queued(store, job);
-        return r != 0 ? r : picture_cache_succeed(manager, store, job, job->cost_before.reserved, cancelled->was_held,
-                                                  &cancelled->succession);
 }
 
 /* The last one first: one that follows another for its picture came after it, and is gone when that one hands on its
@@ -58,12 +37,13 @@ static int cancel_jobs(BatchCancellation *cancellation, Store *store) {
                 return -ENOMEM;
         while (cancellation->n_jobs < (size_t) batch->counts[JOB_QUEUED]) {
                 CancelledJob *cancelled = &cancellation->jobs[cancellation->n_jobs];
+                Job *job;
 
-                r = store_next_waiting_item(store, batch, before, &before, &cancelled->job);
+                r = store_next_waiting_item(store, batch, before, &before, &job);
                 if (r != 0)
                         return MIN(r, 0);
                 cancellation->n_jobs++;
-                r = cancel_job(cancellation->base.request.queue->manager, store, cancelled);
+                r = queue_end_waiting(cancellation->base.request.queue->manager, store, job, cancelled);
                 if (r != 0)
                         return r < 0 ? r : -EIO;
         }
@@ -110,24 +90,12 @@ static int settle_cancellation(Write *write, Store *store) {
         return r < 0 ? r : r == 0 ? WRITE_STANDS : 0;
 }
 
-static void tell_cancelled(Manager *manager, const CancelledJob *cancelled) {
-        if (cancelled->was_held)
-                dispatcher_add_held(manager->dispatcher, -1);
-        else if (cancelled->followed)
-                dispatcher_add_following(manager->dispatcher, -1);
-        else
-                dispatcher_add_waiting(manager->dispatcher, -1);
-        metrics_add(manager->metrics, METRIC_JOBS_TOTAL, METRIC_VALUES("cancelled"), 1);
-        watchers_notify(manager->watchers, cancelled->job);
-        picture_cache_succeeded(manager, &cancelled->succession);
-}
-
 static void on_cancelled(Write *write, int result) {
         BatchCancellation *cancellation = cancellation_of(write);
         Manager *manager = cancellation->base.request.queue->manager;
 
         for (size_t i = 0; result == 0 && i < cancellation->n_jobs; i++)
-                tell_cancelled(manager, &cancellation->jobs[i]);
+                queue_tell_cancelled(manager, &cancellation->jobs[i]);
         /* They may have been what others waited behind. */
         dispatcher_look(manager->dispatcher);
         batch_request_answer(&cancellation->base, result);

@@ -9,9 +9,11 @@
 #include "base/map.h"
 #include "base/text.h"
 #include "dispatch/dispatcher.h"
+#include "money/budget-wait.h"
 #include "money/spending.h"
 #include "queue/batch-request.h"
 #include "queue/request-check.h"
+#include "webhooks/webhooks.h"
 
 typedef struct BatchSubmission {
         BatchRequest base;
@@ -41,6 +43,17 @@ DEFINE_CLEANUP(BatchSubmission *, batch_submission_free);
 
 /* ------------------------------------------------------------------ in the transaction */
 
+/* A budget that is met may pause all spending, whether what met it waits or not. */
+static void pause_if_met(const BatchSubmission *submission) {
+        Spending *spending = submission->base.request.queue->manager->spending;
+
+        for (size_t i = 0; i < submission->n_items; i++)
+                if (submission->items[i].job->awaits_budget) {
+                        free(spending_refused(spending, &submission->items[i].verdict, submission->prices[i].ceiling));
+                        return;
+                }
+}
+
 static int apply_submission(Write *write, Store *store) {
         BatchSubmission *submission = submission_of(write);
         int r;
@@ -48,8 +61,10 @@ static int apply_submission(Write *write, Store *store) {
         r = store_submit_batch(store, submission->submitted, submission->items, submission->n_items,
                                &submission->fits);
         submission->inserted = r == 0;
-        if (r == 0)
+        if (r == 0) {
+                pause_if_met(submission);
                 queue_hold_uncommitted(submission->base.request.queue, (int64_t) submission->n_items);
+        }
         if (r != 0 && r != STORE_EXISTS)
                 return r;
         (void) strcpy(submission->base.id, submission->submitted->id);
@@ -77,7 +92,7 @@ static void count_accepted(BatchSubmission *submission) {
                 if (job->cache.follows)
                         following++;
                 else if (!job_status_ended(job->status)) {
-                        waiting++;
+                        waiting += !job->awaits_budget;
                         queue_count_saved(manager->metrics, job->model, submission->prices[i].saved);
                 }
                 queue_count_cache_use(manager->metrics, job);
@@ -86,6 +101,7 @@ static void count_accepted(BatchSubmission *submission) {
                 dispatcher_add_following(manager->dispatcher, following);
         if (waiting > 0)
                 dispatcher_add_waiting(manager->dispatcher, waiting);
+        budget_wait_recount(manager->budget_wait);
 }
 
 static int refuse_over_budget(BatchSubmission *submission, VarlinkCall *call) {
@@ -181,12 +197,20 @@ static int make_job(BatchSubmission *submission, const SubmitTerms *terms, size_
         if (r < 0)
                 return r;
         item->job->priority = terms->priority;
+        item->may_wait = queue_settings(submission->base.request.queue)->worker.over_budget == OVER_BUDGET_HOLD;
         if (ceiling > 0) {
                 spending_budget(manager->spending, item->job->model, item->job->key, item->job->cost_before.day,
                                 &item->budget);
                 item->budget.paused |= submission->prices[i].gone > 0;
         }
-        return picture_cache_terms(manager, translation, caller, terms->cache, &item->job->cache);
+        r = picture_cache_terms(manager, translation, caller, terms->cache, &item->job->cache);
+        if (r >= 0)
+                r = webhooks_of_job(manager->webhooks, terms->webhook, &item->job->webhooks);
+        if (r == -ENOENT) {
+                r = queue_refuse_webhook(submission->call);
+                return r < 0 ? r : QUEUE_REFUSED;
+        }
+        return r;
 }
 
 static int prepare_item(BatchSubmission *submission, const SubmitTerms *terms, size_t i, const JsonValue *entry) {
@@ -199,6 +223,14 @@ static int prepare_item(BatchSubmission *submission, const SubmitTerms *terms, s
         const ModelConf *model;
         int r;
 
+        if (json_has(request, "uploads"))
+                return refuse_item(submission->call, i + 1, &(Failure) {
+                        .status = 400,
+                        .type = (char *) "invalid_request_error",
+                        .code = (char *) "unknown_parameter",
+                        .param = (char *) "uploads",
+                        .message = (char *) "A batch takes no uploads.",
+                });
         submission->items[i].number = (int64_t) i + 1;
         if (custom_id && !(submission->items[i].custom_id = strdup(custom_id)))
                 return -ENOMEM;

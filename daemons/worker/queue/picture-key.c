@@ -32,6 +32,7 @@ int picture_key(const ModelConf *model, const GenerationRequest *request, const 
                 { "background", request->background },
                 { "moderation", request->moderation },
                 { "output_format", request->output_format },
+                { "input_fidelity", request->input_fidelity },
         };
         _cleanup_(buffer_done) Buffer text = {};
         int r;
@@ -39,5 +40,7 @@ int picture_key(const ModelConf *model, const GenerationRequest *request, const 
         r = buffer_printf(&text, "n %u\ncompression %d\n", request->n, request->output_compression);
         for (size_t i = 0; i < ELEMENTS(fields) && r >= 0; i++)
                 r = add_field(&text, fields[i].name, fields[i].value);
+        for (unsigned i = 0; i < request->n_uploads && r >= 0; i++)
+                r = add_field(&text, request->uploads[i].mask ? "mask" : "image", request->uploads[i].sha256);
         return r < 0 ? r : sha256_text(text.data, text.size, ret);
 }

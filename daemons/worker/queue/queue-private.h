@@ -15,9 +15,8 @@ typedef struct QueueRequest {
         char id[JOB_ID_MAX];
         Job *job;
         bool inserted;           /* Submit: the job was not there before */
-        bool remove, cancelled;
-        bool was_held, followed; /* Cancel: the job did not wait for the dispatcher */
-        Succession succession;   /* Cancel, or a Submit that is taken back: who has its part now */
+        bool followed;           /* Submit: another job fetches its images */
+        Succession succession;   /* a Submit that is taken back: who has its part now */
         bool with_partials;      /* Submit, Watch: partial images too */
 } QueueRequest;
 
@@ -52,6 +51,9 @@ int queue_reply_result(VarlinkCall *call, const char *id, int result);
 /* 400 price_unknown with what the price book said. */
 int queue_refuse_without_price(VarlinkCall *call, Buffer *reason);
 
+/* 400 invalid_webhook. */
+int queue_refuse_webhook(VarlinkCall *call);
+
 /* What a submission is made of, alone or within a batch. */
 enum {
         QUEUE_REFUSED = 1,  /* the call has been answered */
@@ -72,6 +74,19 @@ void queue_release_uncommitted(Queue *queue, int64_t jobs);
 
 void queue_count_cache_use(Metrics *metrics, const Job *job);
 void queue_count_saved(Metrics *metrics, const char *model, micros_t saved);
+
+/* A waiting job that is cancelled, alone or with its batch. */
+typedef struct CancelledJob {
+        Job *job;                /* not owned */
+        bool held, followed, awaited;  /* it did not wait for the dispatcher */
+        Succession succession;   /* who has its part now */
+} CancelledJob;
+
+/* Ends it in the transaction; and, once that is durable, tells all whom it concerns, except that the dispatcher is not yet
+ * asked to look again. */
+int queue_end_waiting(Manager *manager, Store *store, Job *job, CancelledJob *ret);
+void queue_tell_cancelled(Manager *manager, const CancelledJob *cancelled);
+void cancelled_job_done(CancelledJob *cancelled);
 
 /* An answer that could not be given is worth a line, unless the client has gone. */
 void queue_log_unanswered(int error, const char *id);

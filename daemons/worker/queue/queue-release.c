@@ -4,13 +4,14 @@
 
 #include "base/text.h"
 #include "dispatch/dispatcher.h"
+#include "money/budget-wait.h"
 
 /* Held jobs go on. */
 typedef struct ReleaseRequest {
         QueueRequest request;
         char **ids;             /* NULL: all */
         size_t n_ids;
-        int64_t released;
+        int64_t released, to_budget;
 } ReleaseRequest;
 
 static void release_request_free(ReleaseRequest *release) {
@@ -23,7 +24,7 @@ static void release_request_free(ReleaseRequest *release) {
 static int apply_release(Write *write, Store *store) {
         ReleaseRequest *release = CONTAINER_OF(write, ReleaseRequest, request.write);
 
-        return store_release(store, (const char *const *) release->ids, release->n_ids, &release->released);
+        return store_release(store, (const char *const *) release->ids, release->n_ids, &release->released, &release->to_budget);
 }
 
 /* An operator has said so: where it did not reach the disk it is done once more. */
@@ -47,11 +48,13 @@ static void on_released(Write *write, int result) {
         Manager *manager = release->request.queue->manager;
 
         if (result == 0) {
-                dispatcher_add_held(manager->dispatcher, -release->released);
+                dispatcher_add_held(manager->dispatcher, -(release->released + release->to_budget));
                 dispatcher_add_waiting(manager->dispatcher, release->released);
+                budget_wait_recount(manager->budget_wait);
+                budget_wait_look(manager->budget_wait);
         }
         if (call)
-                queue_log_unanswered(result == 0 ? reply_released(call, release->released)
+                queue_log_unanswered(result == 0 ? reply_released(call, release->released + release->to_budget)
                                                  : queue_reply_result(call, NULL, result),
                                      "held");
         release_request_free(release);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -9,11 +10,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatch/dispatcher.h"
+#include "money/budget-wait.h"
 #include "money/spending.h"
 #include "queue/picture-cache.h"
 #include "queue/request-check.h"
 #include "queue/request-price.h"
 #include "queue/request-translate.h"
+#include "store/store-budget-wait.h"
+#include "webhooks/webhooks.h"
 
 #define STORAGE_CHECK_USEC USEC_PER_SEC
 #define REFUSAL_LOG_INTERVAL_USEC (10 * USEC_PER_SEC)
@@ -23,6 +27,7 @@ typedef struct Submission {
         RequestPrice price;
         Budget budget;
         BudgetVerdict verdict;
+        bool may_wait;
 } Submission;
 
 /* From its insertion on, the job keeps the daemon from exiting, even if its client goes at once. */
@@ -37,6 +42,11 @@ void queue_release_uncommitted(Queue *queue, int64_t jobs) {
         service_release(queue->manager->service);
 }
 
+/* With whom nobody waits, and for what there may be room some day. */
+static bool may_wait(const Submission *submission) {
+        return submission->may_wait && budget_may_have_room(&submission->verdict, submission->price.ceiling);
+}
+
 static int apply_submission(Write *write, Store *store) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         Submission *submission = CONTAINER_OF(request, Submission, request);
@@ -48,6 +58,11 @@ static int apply_submission(Write *write, Store *store) {
                 /* Submitted again by an api whose worker went away, or by its client: it is the same job. */
                 (void) strcpy(request->id, request->job->id);
                 return queue_request_get_job(request, store);
+        }
+        if (r == STORE_OVER_BUDGET && may_wait(submission)) {
+                /* A budget that is met may pause all spending, whether the job waits or not. */
+                free(spending_refused(request->queue->manager->spending, &submission->verdict, submission->price.ceiling));
+                r = store_submit_waiting_for_budget(store, request->job, submission->price.ceiling);
         }
         if (r != 0)
                 return r;
@@ -149,6 +164,8 @@ static void on_submitted(Write *write, int result) {
         if (request->inserted) {
                 if (result == 0 && request->followed)
                         dispatcher_add_following(queue->manager->dispatcher, 1);
+                else if (result == 0 && request->job->awaits_budget)
+                        budget_wait_recount(queue->manager->budget_wait);
                 else if (result == 0)
                         dispatcher_add_waiting(queue->manager->dispatcher, 1);
                 else
@@ -203,10 +220,30 @@ bool queue_idempotency_key_valid(const char *key) {
         return length >= 1 && length <= IDEMPOTENCY_KEY_BYTES_MAX;
 }
 
+/* They are in the image store already, each once. */
+static int set_uploads(Job *job, const JsonValue *uploads) {
+        size_t n = uploads ? (size_t) cJSON_GetArraySize(uploads) : 0;
+
+        if (n == 0)
+                return 0;
+        job->uploads = calloc(n, sizeof(job->uploads[0]));
+        if (!job->uploads)
+                return -ENOMEM;
+        for (const JsonValue *upload = uploads->child; upload; upload = upload->next) {
+                UploadFacts *facts = &job->uploads[job->n_uploads++];
+
+                (void) snprintf(facts->sha256, sizeof(facts->sha256), "%s", json_get_string(upload, "sha256"));
+                facts->format = image_format_from_name(json_get_string(upload, "format"));
+                facts->size_bytes = (uint64_t) json_get_integer(upload, "size_bytes", 0);
+        }
+        return 0;
+}
+
 /* `model` is what the request names; an alias ends here. */
 int queue_new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
                   const ModelConf *model, const Translation *translation, micros_t ceiling) {
         _cleanup_(job_freep) Job *job = NULL;
+        int r;
 
         job = calloc(1, sizeof(*job));
         if (!job)
@@ -226,16 +263,24 @@ int queue_new_job(Job **ret, const Caller *caller, const char *request_id, const
                 return -ENOMEM;
         if (*caller->key && !(job->key = strdup(caller->key)))
                 return -ENOMEM;
+        r = set_uploads(job, json_get_array(translation->request, "uploads"));
+        if (r < 0)
+                return r;
 
         *ret = TAKE_PTR(job);
         return 0;
+}
+
+int queue_refuse_webhook(VarlinkCall *call) {
+        return queue_refuse_text(call, 400, "invalid_request_error", "invalid_webhook",
+                                 "There is no webhook of that name; the operator of this gateway names them.");
 }
 
 int queue_check_room(Queue *queue, VarlinkCall *call, int64_t jobs) {
         int r = 0;
 
         if (dispatcher_waiting(queue->manager->dispatcher) + dispatcher_following(queue->manager->dispatcher) +
-                    queue->uncommitted + jobs >
+                    budget_wait_count(queue->manager->budget_wait) + queue->uncommitted + jobs >
             queue_settings(queue)->worker.queue_max)
                 r = queue_refuse_text(call, 503, "server_error", "queue_full",
                                       "Too many jobs are waiting (worker.queue_max). Try again later.");
@@ -286,6 +331,12 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
         if (r == 0)
                 r = check_key(queue, call, *ret);
         return r != 0 ? r : queue_check_room(queue, call, 1);
+}
+
+int queue_check(Queue *queue, VarlinkCall *call, const JsonValue *request) {
+        const ModelConf *model;
+
+        return check_submission(queue, call, request, &model);
 }
 
 static int price_submission(Queue *queue, VarlinkCall *call, const Caller *caller, OptimiseWish wish,
@@ -347,6 +398,10 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
                 r = set_idempotency(job, idempotency_key, request);
         if (r >= 0)
                 r = picture_cache_terms(queue->manager, &translation, caller, terms->cache, &job->cache);
+        if (r >= 0)
+                r = webhooks_of_job(queue->manager->webhooks, terms->webhook, &job->webhooks);
+        if (r == -ENOENT)
+                return queue_refuse_webhook(call);
         if (r < 0)
                 return r;
         submission = calloc(1, sizeof(*submission));
@@ -355,6 +410,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
         queue_request_init(&submission->request, queue, call, caller, job->id, apply_submission, on_submitted);
         submission->request.write.settle = settle_submission;
         submission->price = price;
+        submission->may_wait = queue_settings(queue)->worker.over_budget == OVER_BUDGET_HOLD && !varlink_call_wants_more(call);
         set_budget(submission, job);
         submission->request.job = TAKE_PTR(job);
         submission->request.with_partials = with_partials;

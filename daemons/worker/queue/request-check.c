@@ -8,6 +8,7 @@
 #include "base/image-size.h"
 #include "base/text.h"
 #include "conf/model-terms.h"
+#include "queue/uploads.h"
 
 #define TYPE_INVALID_REQUEST "invalid_request_error"
 #define COMPRESSION_NONE 100 /* per cent of the quality */
@@ -149,6 +150,7 @@ static char *const none[] = { NULL };
 static char *const styles[] = { (char *) "vivid", (char *) "natural", NULL };
 static char *const backgrounds[] = { (char *) "auto", (char *) "transparent", (char *) "opaque", NULL };
 static char *const moderations[] = { (char *) "auto", (char *) "low", NULL };
+static const char *const generation_only[] = { "style", "moderation" };
 static char *const answers[] = { (char *) "url", (char *) "b64_json", NULL };
 
 /* Fields that stand or fall with another. What is not said is png, and compressed by nothing. */
@@ -188,6 +190,54 @@ static int check_fields(const JsonValue *request, const ModelConf *model, Failur
                               "The model does not take 'output_compression'.");
         r = check_integer(request, "output_compression", 0, COMPRESSION_NONE, failure);
         return r != 0 ? r : check_together(request, failure);
+}
+
+/* Forms of `input_fidelity` and the rest that only one of the two ways of asking knows. */
+static int check_edit_fields(const JsonValue *request, const ModelConf *model, bool edit, Failure *failure) {
+        static char *const fidelities[] = { (char *) "high", (char *) "low", NULL };
+
+        if (!edit)
+                return check_name(request, "input_fidelity", none, failure);
+        for (size_t i = 0; i < ELEMENTS(generation_only); i++)
+                if (json_has(request, generation_only[i]))
+                        return refuse(failure, 400, "unknown_parameter", generation_only[i],
+                                      "An edit does not take '%s'.", generation_only[i]);
+        return check_name(request, "input_fidelity", model->input_fidelity ? fidelities : none, failure);
+}
+
+static int check_upload(const JsonValue *upload, const ModelConf *model, Failure *failure) {
+        bool mask = json_get_bool(upload, "mask", false);
+        uint64_t max = mask ? (uint64_t) UPLOAD_MASK_BYTES_MAX : model->edit_bytes_max;
+        const char *param = mask ? "mask" : "image";
+        int64_t size = json_get_integer(upload, "size_bytes", 0);
+
+        if (size > 0 && (uint64_t) size <= max)
+                return 0;
+        return refuse(failure, 400, "image_too_large", param,
+                      "Invalid '%s': expected a file of 1 to %llu bytes for %s, got %lld.", param,
+                      (unsigned long long) max, model->name, (long long) size);
+}
+
+/* How many and how large; what they are is told by their bytes. */
+static int check_uploads(const JsonValue *request, const ModelConf *model, Failure *failure) {
+        const JsonValue *uploads = json_get_array(request, "uploads");
+        int64_t images = 0;
+        int r;
+
+        r = check_edit_fields(request, model, uploads, failure);
+        if (r != 0 || !uploads)
+                return r;
+        if (model->edit_images_max == 0)
+                return refuse(failure, 400, "unsupported_value", "model", "The model '%s' makes no edits.",
+                              model->name);
+        for (const JsonValue *upload = uploads->child; upload && r == 0; upload = upload->next) {
+                images += !json_get_bool(upload, "mask", false);
+                r = check_upload(upload, model, failure);
+        }
+        if (r == 0 && (images == 0 || images > model->edit_images_max))
+                r = refuse(failure, 400, "invalid_value", "image", "Invalid 'image': expected 1 to %lld images for %s, "
+                           "got %lld.", (long long) model->edit_images_max, model->name, (long long) images);
+        return r;
 }
 
 /* As OpenAI answers for a model that it has shut down; ours says in addition what to do. */
@@ -241,10 +291,23 @@ int request_check(const Settings *settings, const JsonValue *request, usec_t now
         if (r == 0)
                 r = check_stream(request, model, failure);
         if (r == 0)
+                r = check_uploads(request, model, failure);
+        if (r == 0)
                 r = check_user(request, failure);
         if (r == 0)
                 *ret = model;
         return r;
+}
+
+static void set_uploads(GenerationRequest *generation, const JsonValue *uploads) {
+        for (const JsonValue *upload = uploads ? uploads->child : NULL;
+             upload && generation->n_uploads < GENERATION_UPLOADS_MAX; upload = upload->next)
+                generation->uploads[generation->n_uploads++] = (GenerationUpload) {
+                        .mask = json_get_bool(upload, "mask", false),
+                        .sha256 = json_get_string(upload, "sha256"),
+                        .format = image_format_from_name(json_get_string(upload, "format")),
+                        .size_bytes = (uint64_t) json_get_integer(upload, "size_bytes", 0),
+                };
 }
 
 void request_to_generation(const JsonValue *request, const ModelConf *model, GenerationRequest *ret) {
@@ -259,12 +322,16 @@ void request_to_generation(const JsonValue *request, const ModelConf *model, Gen
                 .moderation = json_get_string(request, "moderation"),
                 .output_format = json_get_string(request, "output_format"),
                 .user = json_get_string(request, "user"),
+                .input_fidelity = json_get_string(request, "input_fidelity"),
                 .output_compression = (int) json_get_integer(request, "output_compression", -1),
                 .send_response_format = model->takes_response_format,
+                .chat = model->chat,
+                .modalities = model->modalities,
                 .stream = json_get_bool(request, "stream", false),
         };
         if (ret->stream)
                 ret->partial_images = (unsigned) json_get_integer(request, "partial_images", 0);
+        set_uploads(ret, json_get_array(request, "uploads"));
 
         if (ret->size)
                 (void) image_size_parse(ret->size, &ret->width, &ret->height);

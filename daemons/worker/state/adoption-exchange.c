@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatch/dispatcher.h"
+#include "money/budget-wait.h"
 #include "keys/client-keys.h"
 #include "money/spending.h"
 #include "store/store-ledger.h"
@@ -205,6 +206,7 @@ static void take_over(Adoption *adoption) {
         if (r < 0)
                 (void) log_warning_errno(r, "whether spending is paused can't be read");
         r = dispatcher_recover(manager->dispatcher);
+        budget_wait_recount(manager->budget_wait);
         if (r < 0)
                 (void) log_error_errno(r, "the restored queue can't be read; restart the worker");
         adoption->totals.held = dispatcher_held(manager->dispatcher);

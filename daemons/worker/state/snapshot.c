@@ -25,6 +25,7 @@
 #include "base/text.h"
 #include "config-files.h"
 #include "dispatch/dispatcher.h"
+#include "queue/uploads.h"
 #include "state/state-database.h"
 #include "store/store-copy.h"
 
@@ -90,7 +91,8 @@ static void remove_deferred(Snapshot *snapshot) {
                 int64_t uses;
 
                 if (store && store_image_uses(store, image->sha256, image->format, &uses) == 0 && uses == 0 &&
-                    !dispatcher_needs_image(manager->dispatcher, image->sha256, image->format))
+                    !dispatcher_needs_image(manager->dispatcher, image->sha256, image->format) &&
+                    !uploads_need_image(manager->uploads, image->sha256, image->format))
                         (void) image_store_remove(manager->images, image->sha256, image->format);
         }
 }

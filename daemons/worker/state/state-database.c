@@ -120,6 +120,10 @@ static int check_layout(const StateDatabase *database) {
         return text_equal(found, wanted) ? 0 : -EUCLEAN;
 }
 
+/* Results, and what jobs that have not ended were given to work on. */
+#define STATE_IMAGES "(SELECT sha256, format, size_bytes FROM image UNION SELECT sha256, format, size_bytes FROM upload " \
+                     "WHERE done = 0)"
+
 static int count(StateDatabase *database) {
         StateTotals *totals = &database->totals;
         int r;
@@ -128,11 +132,11 @@ static int count(StateDatabase *database) {
         if (r >= 0)
                 r = get_integer(database, "SELECT count(*) FROM job WHERE held = 1", &totals->held);
         if (r >= 0)
-                r = get_integer(database, "SELECT count(*) FROM (SELECT DISTINCT sha256, format FROM image)",
+                r = get_integer(database, "SELECT count(*) FROM (SELECT DISTINCT sha256, format FROM " STATE_IMAGES ")",
                                 &totals->images);
         if (r >= 0)
                 r = get_integer(database, "SELECT coalesce(sum(size_bytes), 0) FROM "
-                                "(SELECT DISTINCT sha256, format, size_bytes FROM image)", &totals->image_bytes);
+                                STATE_IMAGES, &totals->image_bytes);
         return r;
 }
 
@@ -154,9 +158,10 @@ static int look_whose(const char *path) {
 }
 
 /* Nobody has them in progress any more: the process that made the copy would take an attempt of its own for one that is
- * still under way. Those that follow another job (held = 2) are left to it. */
+ * still under way. Those that follow another job (held = 2) are left to it. What waited for its budget does so once it is
+ * released. */
 static int hold_unfinished(const StateDatabase *database) {
-        return run(database, "UPDATE job SET held = 1, lease = NULL WHERE status IN (0, 1) AND held < 2");
+        return run(database, "UPDATE job SET held = 1, lease = NULL WHERE status IN (0, 1) AND held <> 2");
 }
 
 int state_database_open(StateDatabase **ret, const char *path, bool thorough) {
@@ -187,7 +192,7 @@ int state_database_open(StateDatabase **ret, const char *path, bool thorough) {
                 return r;
 
         result = sqlite3_prepare_v2(database->store->database,
-                                    "SELECT sha256, format, max(size_bytes) FROM image "
+                                    "SELECT sha256, format, max(size_bytes) FROM " STATE_IMAGES " "
                                     "GROUP BY sha256, format ORDER BY sha256, format", -1, &database->images, NULL);
         if (result != SQLITE_OK)
                 return store_error(database->store, result);

@@ -34,7 +34,10 @@ typedef struct BatchItem {
         int64_t number;              /* from 1 */
         char *custom_id;             /* as the client calls it, or NULL */
         Job *job;                    /* NULL: it was deleted */
-        Budget budget;               /* of a submission: what it is judged by, and what came of it */
+
+        /* Of a submission: what it is judged by, and what came of it. */
+        bool may_wait;               /* for its budget, where that has no room now */
+        Budget budget;
         BudgetVerdict verdict;
 } BatchItem;
 

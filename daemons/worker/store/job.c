@@ -144,6 +144,10 @@ Job *job_free(Job *job) {
         free(job->request);
         free(job->asked);
         free(job->optimised);
+        for (char **name = job->webhooks; name && *name; name++)
+                free(*name);
+        free(job->webhooks);
+        free(job->uploads);
         free(job->idempotency.key);
         free(job->cache.ended);
         free(job);
@@ -273,6 +277,8 @@ JsonValue *job_to_json(const Job *job) {
                 r = json_add_string(value, "key", job->key);
         if (r >= 0 && job->held)
                 r = json_add_bool(value, "held", true);
+        if (r >= 0 && job->awaits_budget)
+                r = json_add_bool(value, "awaits_budget", true);
         if (r >= 0)
                 r = json_add_string(value, "response_format", job->response_format);
         if (r >= 0)

@@ -64,6 +64,7 @@ typedef struct Attempt {
         char *cause;
         usec_t retry_delay;          /* after which the job was to be tried again; 0: it was not */
         micros_t cost;               /* what was charged for it; not kept: the ledger has it */
+        bool cost_told;              /* the provider itself has said so, and not its price */
         char *model;                 /* that was asked in place of the job's own, as in its `fallback`; or NULL */
         char *note;                  /* why it was; or NULL */
         char *next_model;            /* with which the job went on after it; NULL: none */
@@ -75,6 +76,13 @@ typedef struct JobImage {
         ImageFacts facts;
         char *revised_prompt;
 } JobImage;
+
+/* A file that a job was given to work on, in the image store. */
+typedef struct UploadFacts {
+        char sha256[SHA256_TEXT_MAX];
+        ImageFormat format;
+        uint64_t size_bytes;
+} UploadFacts;
 
 #define IDEMPOTENCY_KEY_BYTES_MAX 255
 
@@ -142,16 +150,21 @@ typedef struct Job {
         int64_t sequence;            /* order of acceptance; 0: not stored */
         JobStatus status;
         bool held;                   /* waits for Queue.Release */
+        bool awaits_budget;          /* waits until its budgets have room for it (store-budget-wait.h) … */
+        micros_t awaited;            /* … so much; of a submission, not read again */
         char *key;                   /* id of the client's key that it was asked with, or NULL */
         char *model;
         char *response_format;       /* "url" or "b64_json" */
         char *request;               /* the ImageRequest as JSON text, in the terms of `model`, which is no alias */
+        UploadFacts *uploads;        /* of a submission: what it was given to work on, n_uploads; `request` says it too */
+        size_t n_uploads;
         char *asked;                 /* of an alias: the Asked as JSON text, else NULL */
         char *optimised;             /* by the optimiser: the Optimised as JSON text, else NULL */
         usec_t created_at, started_at, ended_at;
         usec_t not_before;           /* realtime: a queued job that is to be tried again; 0: any other */
         JsonValue *usage, *reply;    /* as the provider gave them, or NULL */
         Idempotency idempotency;     /* of a submission; not read again */
+        char **webhooks;             /* the same: names of the endpoints that are told of its end, ended by NULL; or NULL */
         JobCache cache;
         JobPriority priority;
         JobOutlook outlook;

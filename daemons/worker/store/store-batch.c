@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "store/store-budget-wait.h"
 #include "store/store-private.h"
 
 /* ------------------------------------------------------------------ submission */
@@ -75,6 +76,17 @@ static int insert_item(Store *store, const Batch *batch, const BatchItem *item) 
         return store_step(store, statement);
 }
 
+static int submit_item(Store *store, BatchItem *item) {
+        micros_t amount = item->job->cost_before.reserved;
+        int r;
+
+        item->verdict = (BudgetVerdict) {};
+        r = store_submit(store, item->job, &item->budget, &item->verdict);
+        if (r == STORE_OVER_BUDGET && item->may_wait && budget_may_have_room(&item->verdict, amount))
+                r = store_submit_waiting_for_budget(store, item->job, amount);
+        return r;
+}
+
 static int do_submit_batch(Store *store, void *userdata) {
         BatchSubmission *submission = userdata;
         int r;
@@ -85,8 +97,7 @@ static int do_submit_batch(Store *store, void *userdata) {
         for (submission->fits = 0; r == 0 && submission->fits < submission->count;) {
                 BatchItem *item = &submission->items[submission->fits];
 
-                item->verdict = (BudgetVerdict) {};
-                r = store_submit(store, item->job, &item->budget, &item->verdict);
+                r = submit_item(store, item);
                 if (r == 0)
                         r = insert_item(store, submission->batch, item);
                 if (r == 0)

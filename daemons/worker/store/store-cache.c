@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/store-private.h"
+#include "store/store-uploads.h"
 
 /* ------------------------------------------------------------------ submissions */
 
@@ -161,7 +162,9 @@ static int end_followers(Store *store, Job *leader, int64_t sequence) {
         sqlite3_stmt *statement;
         int result = SQLITE_DONE, r;
 
-        r = store_format_json(leader->reply, &reply);
+        r = store_webhook_followers_end(store, sequence, leader->ended_at);
+        if (r >= 0)
+                r = store_format_json(leader->reply, &reply);
         if (r >= 0)
                 r = store_format_failure(leader, &failure);
         if (r >= 0)
@@ -179,7 +182,11 @@ static int end_followers(Store *store, Job *leader, int64_t sequence) {
                 r = remember_ended(&leader->cache, (const char *) sqlite3_column_text(statement, 0));
         (void) sqlite3_reset(statement);
         (void) sqlite3_clear_bindings(statement);
-        return r < 0 ? r : store_error(store, result);
+        if (r >= 0)
+                r = store_error(store, result);
+        for (size_t i = 0; i < leader->cache.n_ended && r >= 0; i++)
+                r = store_end_uploads(store, leader->cache.ended[i]);
+        return MIN(r, 0);
 }
 
 static uint64_t size_of_images(const Job *job) {

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "store/store-batch.h"
 #include "store/store-private.h"
+#include "store/store-uploads.h"
 
 /* Some errors end the whole transaction inside SQLite; the group is then found closed and everyone in it is told. So
  * it is when the savepoint can't be ended, since half of the operation may stand. */
@@ -43,6 +44,12 @@ typedef struct BudgetedJob {
         BudgetVerdict *verdict;
 } BudgetedJob;
 
+static int held_as(const Job *job, int64_t leader) {
+        if (leader > 0)
+                return STORE_FOLLOWS;
+        return job->awaits_budget && !job_status_ended(job->status) ? STORE_AWAITS_BUDGET : 0;
+}
+
 /* leader 0: it follows none. */
 static int insert_job(Store *store, Job *job, int64_t leader) {
         _cleanup_free_ char *reply = NULL;
@@ -62,7 +69,7 @@ static int insert_job(Store *store, Job *job, int64_t leader) {
         bind_time(statement, 6, job->created_at);
         store_bind_text(statement, 7, job->asked);
         store_bind_text(statement, 8, job->key);
-        (void) sqlite3_bind_int(statement, 9, leader > 0 ? STORE_FOLLOWS : 0);
+        (void) sqlite3_bind_int(statement, 9, held_as(job, leader));
         bind_time(statement, 10, job->started_at);
         bind_time(statement, 11, job->ended_at);
         store_bind_text(statement, 12, reply);
@@ -147,6 +154,12 @@ static int do_submit(Store *store, void *userdata) {
                 r = insert_job(store, job, leader);
         if (r == 0)
                 r = store_add_images(store, job, job->sequence);
+        if (r == 0)
+                r = store_add_budget_wait(store, job);
+        if (r == 0)
+                r = store_webhook_add(store, job);
+        if (r == 0)
+                r = store_add_uploads(store, job);
         if (r == 0)
                 r = store_book_submission(store, job, submission->budget, submission->verdict);
         return r != 0 || !job->idempotency.key ? r : add_idempotent(store, job);
@@ -311,7 +324,12 @@ static int do_end_attempt(Store *store, void *userdata) {
                 r = end_last_attempt(store, end->job, sequence);
         if (r == 0)
                 r = store_add_images(store, end->job, sequence);
-        return r != 0 || !job_status_ended(end->job->status) ? r : store_cache_end(store, end->job, sequence);
+        if (r != 0 || !job_status_ended(end->job->status))
+                return r;
+        r = store_webhook_job_ended(store, sequence, end->job->ended_at);
+        if (r == 0)
+                r = store_end_uploads(store, end->job->id);
+        return r != 0 ? r : store_cache_end(store, end->job, sequence);
 }
 
 int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdict *verdict) {
@@ -342,7 +360,11 @@ static int do_end_queued(Store *store, void *userdata) {
                 return STORE_WRONG_STATE;
 
         /* Who takes the place of a job that was cancelled is for the caller to say. */
-        r = job->status == JOB_CANCELLED ? 0 : store_cache_end(store, job, job->sequence);
+        r = store_webhook_job_ended(store, job->sequence, job->ended_at);
+        if (r == 0 && job->status != JOB_CANCELLED)
+                r = store_cache_end(store, job, job->sequence);
+        if (r == 0)
+                r = store_end_uploads(store, job->id);
         return r != 0 ? r : store_book_withdrawal(store, job);
 }
 
@@ -370,6 +392,8 @@ static int do_delete(Store *store, void *userdata) {
 
         r = store_cache_delete(store, id);
         if (r >= 0)
+                r = store_end_uploads(store, id);
+        if (r >= 0)
                 r = store_prepare(store, STATEMENT_DELETE, &statement);
         if (r < 0)
                 return r;
@@ -393,15 +417,32 @@ static int step_counting(Store *store, sqlite3_stmt *statement, int64_t *count) 
 typedef struct Release {
         const char *const *ids;
         size_t n_ids;
-        int64_t count;
+        int64_t count, to_budget;
 } Release;
+
+/* Those without a reservation wait for their budget first. `id` NULL: all of them. */
+static int release_to_budget(Store *store, const char *id, int64_t *count) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = store_prepare(store, STATEMENT_RELEASE_TO_BUDGET, &statement);
+        if (r < 0)
+                return r;
+        store_bind_text(statement, 1, id);
+        return step_counting(store, statement, count);
+}
 
 static int do_release(Store *store, void *userdata) {
         Release *release = userdata;
         sqlite3_stmt *statement;
-        int r;
+        int r = 0;
 
-        r = store_prepare(store, release->ids ? STATEMENT_RELEASE_JOB : STATEMENT_RELEASE_ALL, &statement);
+        if (!release->ids)
+                r = release_to_budget(store, NULL, &release->to_budget);
+        for (size_t i = 0; r >= 0 && i < release->n_ids; i++)
+                r = release_to_budget(store, release->ids[i], &release->to_budget);
+        if (r >= 0)
+                r = store_prepare(store, release->ids ? STATEMENT_RELEASE_JOB : STATEMENT_RELEASE_ALL, &statement);
         if (r >= 0 && !release->ids)
                 r = step_counting(store, statement, &release->count);
         for (size_t i = 0; r >= 0 && i < release->n_ids; i++) {
@@ -411,12 +452,14 @@ static int do_release(Store *store, void *userdata) {
         return r;
 }
 
-int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *ret_count) {
-        Release release = { ids, n_ids, 0 };
+int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *ret_count, int64_t *ret_to_budget) {
+        Release release = { ids, n_ids, 0, 0 };
         int r;
 
         r = store_run_in_savepoint(store, do_release, &release);
-        if (r == 0)
+        if (r == 0) {
                 *ret_count = release.count;
+                *ret_to_budget = release.to_budget;
+        }
         return r;
 }

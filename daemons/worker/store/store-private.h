@@ -82,6 +82,27 @@ typedef enum Statement {
         STATEMENT_RECEIPT_ENTRIES,
         STATEMENT_RECEIPT_SETTLEMENT,
         STATEMENT_RECEIPT_JOBS,
+        STATEMENT_WEBHOOK_ADD,
+        STATEMENT_WEBHOOK_JOB_ENDED,
+        STATEMENT_WEBHOOK_FOLLOWERS_END,
+        STATEMENT_WEBHOOK_NEXT,
+        STATEMENT_WEBHOOK_TRIED,
+        STATEMENT_WEBHOOK_COUNT,
+        STATEMENT_WEBHOOK_LAST_CAUSE,
+        STATEMENT_WEBHOOK_RETRY,
+        STATEMENT_ADD_BUDGET_WAIT,
+        STATEMENT_GET_BUDGET_WAIT,
+        STATEMENT_REMOVE_BUDGET_WAIT,
+        STATEMENT_NEXT_WAITING_FOR_BUDGET,
+        STATEMENT_COUNT_WAITING_FOR_BUDGET,
+        STATEMENT_ADMIT,
+        STATEMENT_RELEASE_TO_BUDGET,
+        STATEMENT_ADD_UPLOAD,
+        STATEMENT_END_UPLOADS,
+        STATEMENT_UPLOAD_USES,
+        STATEMENT_DONE_UPLOADS,
+        STATEMENT_REMOVE_UPLOAD,
+        STATEMENT_HAS_UPLOADS,
         STATEMENT_COUNT_DUE,
         STATEMENT_COUNT_OF_PARTY,
         STATEMENT_FIND_BATCH,
@@ -102,6 +123,7 @@ typedef enum Statement {
 enum {
         STORE_HELD = 1,     /* until an operator releases it */
         STORE_FOLLOWS = 2,  /* until the job that it follows has ended */
+        STORE_AWAITS_BUDGET = 3,  /* until its budgets have room for it */
 };
 
 struct Store {
@@ -144,6 +166,17 @@ int store_cache_end(Store *store, Job *job, int64_t sequence);
 
 /* The job is about to be deleted: its entries go. */
 int store_cache_delete(Store *store, const char *id);
+
+/* Steps a bound statement that yields at most one job, and resets it. STORE_NOT_FOUND. */
+int store_read_one_job(Store *store, sqlite3_stmt *statement, Job **ret);
+
+/* What a submitted job must reserve before it is dispatched, where it waits for that. */
+int store_add_budget_wait(Store *store, const Job *job);
+
+/* The webhooks of a job that is submitted, of one that ends, and of those that end with their leader (before they do). */
+int store_webhook_add(Store *store, const Job *job);
+int store_webhook_job_ended(Store *store, int64_t sequence, usec_t ended_at);
+int store_webhook_followers_end(Store *store, int64_t leader, usec_t ended_at);
 
 /* The ledger's side of a job that is submitted (with what cost_before reserves), taken back from the queue, or whose
  * attempt ends; job->cost is what it has then. Each begins with cost_before: what is written may have to be written

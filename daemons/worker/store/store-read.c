@@ -118,6 +118,7 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         job->ended_at = (usec_t) sqlite3_column_int64(statement, 8);
         job->held = sqlite3_column_int(statement, 12) == STORE_HELD;
         job->cache.follows = sqlite3_column_int(statement, 12) == STORE_FOLLOWS;
+        job->awaits_budget = sqlite3_column_int(statement, 12) == STORE_AWAITS_BUDGET;
         job->cost_before = (JobCost) {
                 .reserved = sqlite3_column_int64(statement, 13),
                 .charged = sqlite3_column_int64(statement, 14),
@@ -161,8 +162,7 @@ static int read_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         return 0;
 }
 
-/* Steps a bound statement that yields at most one job, and resets it. STORE_NOT_FOUND. */
-static int step_job(Store *store, sqlite3_stmt *statement, Job **ret) {
+int store_read_one_job(Store *store, sqlite3_stmt *statement, Job **ret) {
         int result = sqlite3_step(statement), r;
 
         if (result == SQLITE_ROW)
@@ -184,7 +184,7 @@ int store_get(Store *store, const char *id, Job **ret) {
         if (r < 0)
                 return r;
         store_bind_text(statement, 1, id);
-        return step_job(store, statement, ret);
+        return store_read_one_job(store, statement, ret);
 }
 
 int store_next_follower(Store *store, const Job *leader, Job **ret) {
@@ -195,7 +195,7 @@ int store_next_follower(Store *store, const Job *leader, Job **ret) {
         if (r < 0)
                 return r;
         (void) sqlite3_bind_int64(statement, 1, leader->sequence);
-        return step_job(store, statement, ret);
+        return store_read_one_job(store, statement, ret);
 }
 
 int store_next_waiting_model(Store *store, const char *after, char **ret) {

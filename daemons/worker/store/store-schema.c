@@ -185,7 +185,40 @@ const char *const store_migrations[] = {
         /* 10 → 11: what the optimiser changed: io.atelier.Queue.Optimised; NULL where that is nothing. */
         "ALTER TABLE job ADD COLUMN optimised TEXT;",
 
-        /* 11 → 12: batches (store-batch.h). `scope`, `name` and `body` are those of idempotency, NULL where no key came
+        /* 11 → 12: webhooks (store-webhook.h). */
+        "CREATE TABLE webhook_delivery ("
+        "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+        "  job INTEGER NOT NULL REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  endpoint TEXT NOT NULL,"
+        "  state INTEGER NOT NULL,"        /* the numbers of store-webhook.h */
+        "  attempts INTEGER NOT NULL DEFAULT 0,"
+        "  due INTEGER NOT NULL,"
+        "  cause TEXT"                     /* why the last attempt failed */
+        ") STRICT;"
+        "CREATE INDEX webhook_of_job ON webhook_delivery (job);"
+        "CREATE INDEX webhook_due ON webhook_delivery (endpoint, state, due, number);",
+
+        /* 12 → 13: what jobs were given to work on (store-uploads.h). A row outlives its job's end by the time that it takes to
+         * remove the file. */
+        "CREATE TABLE upload ("
+        "  job TEXT NOT NULL CHECK (length(job) = 36),"  /* its id */
+        "  sha256 TEXT NOT NULL CHECK (length(sha256) = 64),"
+        "  format TEXT NOT NULL CHECK (format IN ('png', 'jpeg', 'webp')),"
+        "  size_bytes INTEGER NOT NULL,"
+        "  done INTEGER NOT NULL DEFAULT 0,"
+        "  PRIMARY KEY (job, sha256, format)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE INDEX upload_use ON upload (sha256, format) WHERE done = 0;"
+        "CREATE INDEX upload_done ON upload (done) WHERE done = 1;",
+
+        /* 13 → 14: jobs that wait for their budget (store-budget-wait.h), which are held = 3. */
+        "CREATE TABLE budget_wait ("
+        "  job INTEGER PRIMARY KEY REFERENCES job (sequence) ON DELETE CASCADE,"
+        "  amount INTEGER NOT NULL"        /* that it must reserve */
+        ") STRICT;"
+        "CREATE INDEX job_awaiting ON job (sequence) WHERE held = 3;",
+
+        /* 14 → 15: batches (store-batch.h). `scope`, `name` and `body` are those of idempotency, NULL where no key came
          * with it; `job` is NULL once that was deleted. */
         "CREATE TABLE batch ("
         "  sequence INTEGER PRIMARY KEY,"  /* order of acceptance */

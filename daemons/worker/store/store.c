@@ -194,7 +194,43 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
                 "WHERE sequence > coalesce((SELECT sequence FROM client_key WHERE id = ?1), 0) "
                 "ORDER BY sequence LIMIT ?2",
+        [STATEMENT_ADD_UPLOAD] =
+                "INSERT OR IGNORE INTO upload (job, sha256, format, size_bytes, done) VALUES (?1, ?2, ?3, ?4, ?5)",
+        [STATEMENT_END_UPLOADS] = "UPDATE upload SET done = 1 WHERE job = ?1",
+        [STATEMENT_UPLOAD_USES] = "SELECT count(*) FROM upload WHERE sha256 = ?1 AND format = ?2 AND done = 0",
+        [STATEMENT_DONE_UPLOADS] = "SELECT job, sha256, format FROM upload WHERE done = 1 LIMIT ?1",
+        [STATEMENT_REMOVE_UPLOAD] = "DELETE FROM upload WHERE job = ?1 AND sha256 = ?2 AND format = ?3",
+        [STATEMENT_HAS_UPLOADS] = "SELECT EXISTS (SELECT 1 FROM upload)",
         [STATEMENT_HAS_KEYS] = "SELECT EXISTS (SELECT 1 FROM client_key)",
+        [STATEMENT_WEBHOOK_ADD] = "INSERT INTO webhook_delivery (job, endpoint, state, due) VALUES (?1, ?2, ?3, ?4)",
+        [STATEMENT_WEBHOOK_JOB_ENDED] =
+                "UPDATE webhook_delivery SET state = 1, due = ?2 WHERE job = ?1 AND state = 0",
+        [STATEMENT_WEBHOOK_FOLLOWERS_END] =
+                "UPDATE webhook_delivery SET state = 1, due = ?2 "
+                "WHERE job IN (SELECT sequence FROM job WHERE leader = ?1 AND held = 2) AND state = 0",
+        [STATEMENT_WEBHOOK_NEXT] =
+                "SELECT number, id, attempts, due FROM webhook_delivery JOIN job ON sequence = job "
+                "WHERE endpoint = ?1 AND state = 1 AND (due, number) > (?2, ?3) ORDER BY due, number LIMIT 1",
+        [STATEMENT_WEBHOOK_TRIED] =
+                "UPDATE webhook_delivery SET state = ?2, attempts = attempts + 1, due = ?3, cause = ?4 "
+                "WHERE number = ?1 AND state = 1",
+        [STATEMENT_WEBHOOK_COUNT] = "SELECT count(*) FROM webhook_delivery WHERE endpoint = ?1 AND state = ?2",
+        [STATEMENT_WEBHOOK_LAST_CAUSE] =
+                "SELECT cause FROM webhook_delivery WHERE endpoint = ?1 AND state IN (1, 3) AND cause IS NOT NULL "
+                "ORDER BY number DESC LIMIT 1",
+        [STATEMENT_WEBHOOK_RETRY] =
+                "UPDATE webhook_delivery SET state = 1, attempts = 0, due = ?2 "
+                "WHERE state = 3 AND (?1 IS NULL OR endpoint = ?1)",
+        [STATEMENT_ADD_BUDGET_WAIT] = "INSERT INTO budget_wait (job, amount) VALUES (?1, ?2)",
+        [STATEMENT_GET_BUDGET_WAIT] = "SELECT amount FROM budget_wait WHERE job = ?1",
+        [STATEMENT_REMOVE_BUDGET_WAIT] = "DELETE FROM budget_wait WHERE job = ?1",
+        [STATEMENT_NEXT_WAITING_FOR_BUDGET] =
+                "SELECT " JOB_COLUMNS " FROM job WHERE held = 3 AND sequence > ?1 ORDER BY sequence LIMIT 1",
+        [STATEMENT_COUNT_WAITING_FOR_BUDGET] = "SELECT count(*) FROM job WHERE held = 3",
+        [STATEMENT_ADMIT] = "UPDATE job SET held = 0 WHERE sequence = ?1 AND held = 3",
+        [STATEMENT_RELEASE_TO_BUDGET] =
+                "UPDATE job SET held = 3, not_before = 0 WHERE held = 1 AND (?1 IS NULL OR id = ?1) "
+                "AND sequence IN (SELECT job FROM budget_wait)",
         [STATEMENT_COUNT_DUE] =
                 "SELECT count(*) FROM (SELECT 1 FROM job WHERE status = 0 AND held = 0 AND not_before <> 0 "
                 "AND model = ?1 AND (not_before, sequence) < (?2, ?3) LIMIT ?4)",

@@ -64,8 +64,9 @@ int store_end_attempt(Store *store, Job *job, const Budget *budget, BudgetVerdic
 /* queued → cancelled or failed (job->failure); what it had reserved is released. */
 int store_end_queued(Store *store, Job *job);
 
-/* Lets held jobs go on: those named, or all (`ids` NULL). *ret_count of them were held. */
-int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *ret_count);
+/* Lets held jobs go on: those named, or all (`ids` NULL). *ret_count of them wait to be dispatched now, and
+ * *ret_to_budget for their budget. */
+int store_release(Store *store, const char *const *ids, size_t n_ids, int64_t *ret_count, int64_t *ret_to_budget);
 
 /* Removes an ended job. STORE_NOT_FOUND, STORE_WRONG_STATE. */
 int store_delete(Store *store, const char *id);

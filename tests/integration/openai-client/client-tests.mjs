@@ -29,7 +29,7 @@ export function settings({ model, sizes }) {
 }
 
 // Every prompt is new, so that no cache answers and the bill can be read prompt by prompt.
-function newPrompt(text) {
+export function newPrompt(text) {
   return `${text} ${randomUUID()}`;
 }
 
@@ -77,7 +77,7 @@ async function bytesOf(image, format) {
   return Buffer.from(await response.arrayBuffer());
 }
 
-async function checkReply(session, { prompt, size, n, format }, reply) {
+export async function checkReply(session, { prompt, size, n, format }, reply) {
   assert.ok(Math.abs(reply.created - Date.now() / 1000) < CLOCK_SLACK_SECONDS, `created ${reply.created}`);
   assert.equal(reply.data.length, n);
   for (const image of reply.data) session.accept(prompt, await bytesOf(image, format), size);
@@ -177,7 +177,7 @@ export function testUsage(session) {
 }
 
 // Partial images in their order, then the image, as the client's own types have them.
-async function checkStream(session, { prompt, size, partials }) {
+export async function checkStream(session, { prompt, size, partials }) {
   const stream = await session.generate({ prompt, size, stream: true, partial_images: partials });
   const indexes = [];
   let completed = null;

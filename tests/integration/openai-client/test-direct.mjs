@@ -16,6 +16,7 @@ import {
   testStreams,
   testUsage,
 } from './client-tests.mjs';
+import { testEditStreams, testEdits } from './edit-tests.mjs';
 
 const fake = await startFake();
 const session = new Session({
@@ -29,6 +30,8 @@ testModels(session);
 testGenerations(session, [null]);
 testUsage(session);
 testStreams(session);
+testEdits(session);
+testEditStreams(session);
 testStatusErrors(session, { throughGateway: false });
 testKeyErrors(session, { throughGateway: false });
 testBill(session);

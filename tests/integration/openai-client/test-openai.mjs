@@ -20,6 +20,7 @@ import {
   testStreams,
   testUsage,
 } from './client-tests.mjs';
+import { testEditErrors, testEditLimits, testEditStreams, testEdits, testJsonEdits, testOldEdits } from './edit-tests.mjs';
 
 const session = new Session(settings({ model: 'gpt-image-2', sizes: '1024x1024,1536x1024,816x816' }));
 
@@ -29,6 +30,12 @@ testGenerations(session, [null, 'b64_json', 'url']);
 testOldModels(session);
 testUsage(session);
 testStreams(session);
+testEdits(session);
+testOldEdits(session);
+testEditStreams(session);
+testJsonEdits(session);
+testEditLimits(session);
+testEditErrors(session);
 testSpoiltStreams(session);
 testJobs(session);
 testFailedJob(session);

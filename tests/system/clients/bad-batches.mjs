@@ -26,8 +26,6 @@ const table = [
   [{ prompts: ['x'], response_format: 'b64_json' }, 400, 'unknown_parameter', 'response_format'],
   [{ prompts: ['x'], prompt: 'x' }, 400, 'unknown_parameter', 'prompt'],
   [{ prompts: ['x'], nonsense: 1 }, 400, 'unknown_parameter', 'prompts.1.nonsense'],
-  [{ prompts: ['x'], priority: 'urgent' }, 400, 'invalid_priority', 'priority'],
-  [{ prompts: ['x'], priority: 7 }, 400, 'invalid_priority', 'priority'],
   [{ prompts: ['x'], size: '64x64', metadata: 'x' }, 400, 'invalid_type', 'metadata'],
   [{ prompts: ['x'], size: '64x64', metadata: { a: 1 } }, 400, 'invalid_metadata', 'metadata'],
   [{ prompts: ['x'], size: '64x64', metadata: names(17) }, 400, 'invalid_metadata', 'metadata'],
