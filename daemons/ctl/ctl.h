@@ -28,6 +28,7 @@ int ctl_alerts(Ctl *ctl, int argc, char *argv[]);
 int ctl_alerts_fire(Ctl *ctl, int argc, char *argv[]);
 int ctl_keys(Ctl *ctl, int argc, char *argv[]);
 int ctl_cache(Ctl *ctl, int argc, char *argv[]);
+int ctl_batches(Ctl *ctl, int argc, char *argv[]);
 int ctl_webhooks(Ctl *ctl, int argc, char *argv[]);
 int ctl_config(Ctl *ctl, int argc, char *argv[]);
 int ctl_queue(Ctl *ctl, int argc, char *argv[]);

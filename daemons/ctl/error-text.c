@@ -26,6 +26,7 @@ static const ErrorSentence sentences[] = {
 
         { "io.atelier.Queue.Refused", "the request is refused[ ({code})]: {message}" },
         { "io.atelier.Queue.JobNotFound", "there is no job {id}; see: atelierctl jobs list" },
+        { "io.atelier.Queue.BatchNotFound", "there is no batch {id}; see: atelierctl batches list" },
         { "io.atelier.Queue.JobInProgress",
           "job {id} is with its provider and may be paid already: it can't be cancelled; wait for its end" },
 

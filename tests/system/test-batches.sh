@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Many requests under one id: accepted together or not at all, done and paid once each, whatever happens meanwhile.
 source "$CHECKOUT/tests/system/rig/requests.sh"
+source "$CHECKOUT/tests/system/rig/ctl.sh"
 source "$CHECKOUT/tests/system/rig/provider.sh"
 deadline=120
 
@@ -134,6 +135,59 @@ test_over_budget_nothing_is_accepted() {
     assert_eq 0 "$(billed)"
 }
 
+test_over_budget_some_may_wait() {
+    start_provider 'worker = { daily_budget = "$0.5"; budget_pause = false; over_budget = "hold"; };'
+    batch "\"model\": \"gpt-image-2\", \"size\": \"1024x1024\", \"quality\": \"high\", \"prompts\": $(prompts 5)"
+    assert_eq 202 "$STATUS" "$(cat "$SCRATCH/body")"
+    BATCH=$(answer body.id)
+    wait_until 10 some_completed
+    request --request POST "$ATELIER/v1/batches/$BATCH/cancel"
+    assert_eq 'cancelled 5 0' \
+        "$(answer '`${body.status} ${body.counts.completed + body.counts.cancelled} ${body.cost.reserved_micros}`')"
+    assert_eq "$(charged)" "$(answer body.cost.charged_micros)"
+    atelierctl status worker | assert_fails grep --quiet 'budget'
+}
+
+# The rest does not fit.
+some_completed() {
+    show
+    [[ $(answer '`${body.counts.completed > 0 && body.counts.queued > 0} ${body.counts.in_progress}`') == 'true 0' ]]
+}
+
+test_what_headers_say_is_said_of_each_item() {
+    local wanted
+    configure 'providers = ( { name = "sandbox"; } ); webhooks = ( { name = "shop"; url = "http://127.0.0.1:9/"; secrets = [ "credential:none" ]; } );'
+    batch '"model": "sandbox", "size": "64x64", "prompts": ["x"]' --header 'x-atelier-webhook: nobody'
+    assert_error 400 invalid_webhook
+    batch '"model": "sandbox", "size": "64x64", "prompts": ["x"]' --header 'x-atelier-priority: urgent'
+    assert_error 400 invalid_priority
+    no_jobs
+    sandbox_batch 3 --header 'x-atelier-priority: low' --header 'x-atelier-webhook: shop'
+    wanted='low low low'
+    request "$ATELIER/v1/jobs"
+    assert_eq "$wanted" "$(answer 'body.data.map(j => j.priority).join(" ")')"
+    wait_until 10 batch_is completed
+    ctl --json webhooks list
+    assert_eq 3 "$(json 'it.endpoints[0].pending')"
+}
+
+test_an_operator_looks_at_batches_and_cancels_them() {
+    atelierctl queue pause
+    batch '"model": "sandbox", "size": "64x64", "requests": [{"prompt": "one", "custom_id": "a"}, {"prompt": "two"}]'
+    BATCH=$(answer body.id)
+    ctl batches list
+    assert_said 0 "$BATCH +queued .* 2 +2 +0 +0 "
+    ctl batches show "$BATCH"
+    assert_said 0 '1 +a +job_[0-9a-f]{32} +queued +0 +one'
+    ctl batches cancel "$BATCH"
+    assert_said 0 '2 of 2 are cancelled, 0 go on'
+    ctl --json batches show "$BATCH"
+    assert_eq 'cancelled cancelled,cancelled' "$(json '`${it.batch.status} ${it.items.map(i => i.job.status).join()}`')"
+    ctl batches show batch_0
+    assert_eq "1 atelierctl: there is no batch batch_0; see: atelierctl batches list" "$STATUS $(err)"
+    atelierctl queue resume
+}
+
 test_cancelling_ends_what_waits_and_releases_it() {
     start_provider 'worker = { concurrency = 2; daily_budget = "infinity"; };'
     fake --json '{"rules": [{"act": "late=1000"}]}' /_control
@@ -212,7 +266,7 @@ kill_until_it_ends() {
 
 test_every_item_completes_under_kills_where_it_may_be_repeated() {
     configure 'worker = { concurrency = 32; interruptions_max = 100; };
-        providers = ( { name = "sandbox"; delay = "50ms"; concurrency = 32; } );'
+        providers = ( { name = "sandbox"; delay = "100ms"; concurrency = 8; } );'
     sandbox_batch $ITEMS
     kill_until_it_ends
     assert_eq "$ITEMS completed" "$(answer '`${body.counts.completed} ${body.status}`')"

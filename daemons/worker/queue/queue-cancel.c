@@ -10,7 +10,8 @@
 /* One call, about one job. */
 typedef struct Cancellation {
         QueueRequest request;        /* first: it is freed as this */
-        CancelledJob cancelled;      /* where its job is NULL none was */
+        CancelledJob cancelled;
+        bool waited;                 /* it was one to cancel */
         bool remove;                 /* a job that has ended goes */
 } Cancellation;
 
@@ -56,7 +57,6 @@ static int apply_cancel(Write *write, Store *store) {
         Cancellation *cancellation = CONTAINER_OF(request, Cancellation, request);
         int r;
 
-        cancelled_job_done(&cancellation->cancelled);
         r = queue_request_get_job(request, store);
         if (r != 0)
                 return r;
@@ -65,7 +65,9 @@ static int apply_cancel(Write *write, Store *store) {
         if (job_status_ended(request->job->status))
                 return cancellation->remove ? store_delete(store, request->id) : 0;
 
+        cancellation->waited = true;
         cancellation->remove = false;
+        cancelled_job_done(&cancellation->cancelled);
         return queue_end_waiting(request->queue->manager, store, request->job, &cancellation->cancelled);
 }
 
@@ -75,7 +77,7 @@ static int settle_cancel(Write *write, Store *store) {
         const Cancellation *cancellation = CONTAINER_OF(CONTAINER_OF(write, QueueRequest, write), Cancellation, request);
         int r;
 
-        if (!cancellation->cancelled.job)
+        if (!cancellation->waited)
                 return 0;
         r = apply_cancel(write, store);
         return r < 0 ? r : r == 0 ? WRITE_STANDS : 0;
@@ -103,7 +105,8 @@ static void on_cancelled(Write *write, int result) {
         VarlinkCall *call = queue_request_take_call(request);
         Manager *manager = request->queue->manager;
 
-        if (result == 0 && cancellation->cancelled.job) {
+        if (result == 0 && cancellation->waited) {
+                cancellation->cancelled.job = request->job;
                 queue_tell_cancelled(manager, &cancellation->cancelled);
                 /* It may have been what others waited behind. */
                 dispatcher_look(manager->dispatcher);
