@@ -49,24 +49,50 @@ static int print_entries(const JsonValue *entries) {
         return text_table_print(table, stdout) < 0 ? ctl_fail("memory is short") : EXIT_SUCCESS;
 }
 
-static int list_entries(const Ctl *ctl, uint64_t after, uint64_t limit) {
+/* Both lists are asked for alike. */
+typedef struct ListKind {
+        const char *method, *member, *command;
+        int (*print)(const JsonValue *array);
+} ListKind;
+
+static int list_some(const Ctl *ctl, const ListKind *kind, uint64_t after, uint64_t limit) {
         _cleanup_(json_freep) JsonValue *parameters = json_new_object(), *reply = NULL;
+        const JsonValue *array;
         int r;
 
         if (json_add_integer(parameters, "after", (int64_t) after) < 0 ||
             json_add_integer(parameters, "limit", (int64_t) limit) < 0)
                 return ctl_fail("memory is short");
-        if (ctl_call("worker", "io.atelier.Ledger.ListEntries", TAKE_PTR(parameters), &reply) != EXIT_SUCCESS)
+        if (ctl_call("worker", kind->method, TAKE_PTR(parameters), &reply) != EXIT_SUCCESS)
                 return EXIT_FAILURE;
+        array = json_get_array(reply, kind->member);
         if (ctl->json)
-                return ctl_print_json(json_get_array(reply, "entries"));
-        r = print_entries(json_get_array(reply, "entries"));
+                return ctl_print_json(array);
+        r = kind->print(array);
         if (r == EXIT_SUCCESS && json_get_bool(reply, "has_more", false))
-                printf("There are more: atelierctl ledger list --after=%llu\n", (unsigned long long) (after + limit));
+                printf("There are more: atelierctl ledger %s --after=%lld\n", kind->command,
+                       (long long) json_get_integer(array->child->prev, "number", 0));
         return r;
 }
 
+static int run_list(Ctl *ctl, const CommandForm *form, const ListKind *kind, int argc, char *argv[]) {
+        uint64_t after = 0, limit = LIST_DEFAULT;
+        Arguments arguments;
+        int option;
+
+        arguments_begin(&arguments, ctl, form, argc, argv);
+        while ((option = arguments_next(&arguments)) >= 0) {
+                int r = option == 'a' ? arguments_number(form, "--after", (uint64_t) JSON_INTEGER_MAX, &after)
+                                      : arguments_number(form, "--limit", LIST_MAX, &limit);
+
+                if (r != EXIT_SUCCESS)
+                        return r;
+        }
+        return option == ARGUMENTS_STOP ? arguments.result : list_some(ctl, kind, after, limit);
+}
+
 static int ledger_list(Ctl *ctl, int argc, char *argv[]) {
+        static const ListKind kind = { "io.atelier.Ledger.ListEntries", "entries", "list", print_entries };
         static const CommandForm form = {
                 .form = "ledger list [--after=NUMBER] [--limit=N]",
                 .help = "Entries, oldest first; 20 unless told otherwise.\n\n"
@@ -78,19 +104,55 @@ static int ledger_list(Ctl *ctl, int argc, char *argv[]) {
                         {},
                 },
         };
-        uint64_t after = 0, limit = LIST_DEFAULT;
-        Arguments arguments;
-        int option;
 
-        arguments_begin(&arguments, ctl, &form, argc, argv);
-        while ((option = arguments_next(&arguments)) >= 0) {
-                int r = option == 'a' ? arguments_number(&form, "--after", (uint64_t) JSON_INTEGER_MAX, &after)
-                                      : arguments_number(&form, "--limit", LIST_MAX, &limit);
+        return run_list(ctl, &form, &kind, argc, argv);
+}
 
-                if (r != EXIT_SUCCESS)
-                        return r;
+/* ------------------------------------------------------------------ defects */
+
+static int print_defects(const JsonValue *defects) {
+        static const char *const headings[] = {
+                ">DEFECT", "TIME", "PROVIDER", "PROVIDER REQUEST", "MODEL", ">CHARGED", ">UNKNOWN", "JOB", "WHAT", NULL,
+        };
+        _cleanup_(text_table_freep) TextTable *table = NULL;
+        const JsonValue *defect;
+
+        if (text_table_new(&table, headings) < 0)
+                return ctl_fail("memory is short");
+        cJSON_ArrayForEach(defect, defects) {
+                text_table_add_number(table, json_get_integer(defect, "number", 0));
+                text_table_add_time(table, json_get_integer(defect, "at", -1));
+                text_table_add(table, json_get_string(defect, "provider"), 0);
+                text_table_add(table, json_get_string(defect, "provider_request_id"), 0);
+                text_table_add(table, json_get_string(defect, "model"), 0);
+                add_change(table, defect, "charged_micros");
+                add_change(table, defect, "unknown_micros");
+                text_table_add(table, json_get_string(defect, "job"), 0);
+                text_table_add(table, json_get_string(defect, "detail") ?: json_get_string(defect, "kind"), 0);
         }
-        return option == ARGUMENTS_STOP ? arguments.result : list_entries(ctl, after, limit);
+        if (text_table_rows(table) == 0) {
+                puts("There is no such defect.");
+                return EXIT_SUCCESS;
+        }
+        return text_table_print(table, stdout) < 0 ? ctl_fail("memory is short") : EXIT_SUCCESS;
+}
+
+static int ledger_defects(Ctl *ctl, int argc, char *argv[]) {
+        static const ListKind kind = { "io.atelier.Ledger.ListDefects", "defects", "defects", print_defects };
+        static const CommandForm form = {
+                .form = "ledger defects [--after=NUMBER] [--limit=N]",
+                .help = "What was wrong with replies that were charged, or may have been, oldest first: what a claim for a\n"
+                        "refund needs. 20 unless told otherwise.\n\n"
+                        "  --after=NUMBER   those behind this one\n"
+                        "  --limit=N        so many, at most 1000\n",
+                .options = {
+                        { "after", required_argument, NULL, 'a' },
+                        { "limit", required_argument, NULL, 'l' },
+                        {},
+                },
+        };
+
+        return run_list(ctl, &form, &kind, argc, argv);
 }
 
 /* ------------------------------------------------------------------ verify */
@@ -144,6 +206,7 @@ static int ledger_verify(Ctl *ctl, int argc, char *argv[]) {
 int ctl_ledger(Ctl *ctl, int argc, char *argv[]) {
         static const Command commands[] = {
                 { "list", "[--after=NUMBER] [--limit=N]", "Show what was booked", ledger_list },
+                { "defects", "[--after=NUMBER] [--limit=N]", "Show what was wrong with replies that cost", ledger_defects },
                 { "verify", "", "Check every entry and every total", ledger_verify },
                 {},
         };

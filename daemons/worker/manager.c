@@ -154,6 +154,12 @@ static const MetricFamily worker_metrics[] = {
                 .type = METRIC_COUNTER,
                 .labels = { "provider", "model" },
         },
+        [METRIC_DEFECTS] = {
+                .name = "genai_image_defects_total",
+                .help = "What was wrong with replies that were charged, or may have been.",
+                .type = METRIC_COUNTER,
+                .labels = { "provider", "kind" },
+        },
         [METRIC_WEBHOOKS_TOTAL] = {
                 .name = "genai_webhook_attempts_total",
                 .help = "Webhooks that were sent, by what came of it: delivered, failed (it is sent again), given_up.",

@@ -174,6 +174,8 @@ const IMAGES = {
     const format = picture.format === 'png' ? 'jpeg' : 'png';
     return drawImage({ ...picture, format }).toString('base64');
   },
+  flat: (_, picture) => drawImage({ ...picture, flat: true }).toString('base64'),
+  same: (_, picture) => drawImage({ ...picture, seed: 'the same' }).toString('base64'),
   bomb: (_, picture) => {
     const bytes = drawImage(picture);
     bytes.writeUInt32BE(0x7fffffff, 16);

@@ -1,5 +1,5 @@
-// Pictures that decode, of the size asked for, each told apart by its seed: PNG in 8×8 coloured cells, JPEG
-// and WebP in one colour (their encoders shrink to almost nothing when every block is the same).
+// Pictures that decode, of the size asked for, each told apart by its seed: PNG in 8×8 coloured cells (in one where it is
+// `flat`), JPEG and WebP in one colour (their encoders shrink to almost nothing when every block is the same).
 
 import { createHash } from 'node:crypto';
 import { deflateSync } from 'node:zlib';
@@ -41,9 +41,9 @@ function pngRow(width, channels, random, line) {
   return row;
 }
 
-function png({ width, height, seed, transparent }) {
+function png({ width, height, seed, transparent, flat }) {
   const channels = transparent ? 4 : 3;
-  const random = seedBytes(seed);
+  const random = flat ? Buffer.alloc(64, 128) : seedBytes(seed);
   const rows = Array.from({ length: CELLS }, (_, line) => pngRow(width, channels, random, line));
   const pixels = Buffer.alloc(height * rows[0].length);
   for (let y = 0; y < height; y++) rows[Math.floor((y * CELLS) / height)].copy(pixels, y * rows[0].length);

@@ -120,6 +120,7 @@ export const LIES = {
   wrong_size: say(200, images(picture({ width: SIZE / 2 }))),
   one_pixel: say(200, images(picture({ width: 1, height: 1 }))),
   claims_20000: say(200, images(claiming(20000))),
+  one_colour: say(200, images(picture({ flat: true }))),
   cut_image: say(200, images(picture().subarray(0, -30))),
   deep: say(200, good.replace('{', `{"deep":${'['.repeat(5000)}${']'.repeat(5000)},`)),
   nan_usage: say(200, good.replace('{', '{"usage":{"input_tokens":NaN,"output_tokens":1},')),

@@ -65,6 +65,7 @@ const TABLE = {
   wrong_size: BAD_REPLY,
   one_pixel: BAD_REPLY,
   claims_20000: BAD_REPLY,
+  one_colour: SETTLED,
   cut_image: BAD_REPLY,
   deep: BAD_REPLY,
   nan_usage: BAD_REPLY,

@@ -6,6 +6,7 @@
 #include "alert-reporter.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "dispatch/attempt-defects.h"
 #include "dispatch/attempt-judge.h"
 #include "dispatch/fallback.h"
 #include "money/job-price.h"
@@ -131,7 +132,7 @@ static void log_end(AttemptRun *run) {
         if (job->cost.entry > 0)
                 (void) snprintf(cost, sizeof(cost), "%lld", (long long) attempt->cost);
 
-        (void) log_record(job->status == JOB_COMPLETED ? LOG_INFO : LOG_WARNING, 0,
+        (void) log_record(job->status == JOB_COMPLETED && job->n_defects == 0 ? LOG_INFO : LOG_WARNING, 0,
                           LOG_FIELDS({ "ATELIER_JOB", job->id }, { "ATELIER_KEY", job->key },
                                      { "ATELIER_MODEL", job->model },
                                      { "ATELIER_PROVIDER", attempt->provider },
@@ -155,6 +156,7 @@ static void on_end_written(Write *write, int result) {
         metrics_add(run->manager->metrics, METRIC_ATTEMPTS_TOTAL,
                     METRIC_VALUES(attempt_run_current(run)->provider,
                                   attempt_outcome_name(attempt_run_current(run)->outcome)), 1);
+        attempt_count_defects(run);
         log_end(run);
         spending_booked(run->manager->spending, &run->booked);
         run->hooks->ended(run, run->userdata);
@@ -255,6 +257,7 @@ static void on_kept(Keep *keep, int result) {
                 for (size_t i = 0; i < run->job->n_images; i++)
                         free(run->job->images[i].revised_prompt);
                 run->job->n_images = 0;
+                job_forget_defects(run->job);
                 fail_storing(run, result);
                 return;
         }
@@ -275,6 +278,7 @@ static void begin_keeping(AttemptRun *run, GenerationResult *result) {
         }
         for (unsigned i = 0; i < result->n_images; i++)
                 run->job->images[i].revised_prompt = TAKE_PTR(result->images[i].revised_prompt);
+        attempt_find_defects(run, result);
         attempt_run_current(run)->cost_told = result->cost_told;
         attempt_run_current(run)->cost = result->cost;
         run->job->usage = TAKE_PTR(result->usage);
@@ -341,6 +345,7 @@ static void on_generated(GenerationResult *result, void *userdata) {
         }
 
         take_failure(run, result);
+        attempt_find_unusable(run);
         end_failed(run, result);
 }
 

@@ -33,6 +33,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "images/png-colour.h"
 
 #define IMAGE_FOLDERS 256
 #define IMAGE_FOLDER_MODE 0700
@@ -255,6 +256,10 @@ int temporary_image_finish(TemporaryImage *image, const char **reason) {
 
 const ImageFacts *temporary_image_facts(const TemporaryImage *image) {
         return &image->facts;
+}
+
+int temporary_image_is_single_colour(const TemporaryImage *image) {
+        return png_is_single_colour(image->fd, &image->facts);
 }
 
 int temporary_image_open(const TemporaryImage *image) {

@@ -47,6 +47,9 @@ int temporary_image_write(TemporaryImage *image, const void *data, size_t size);
 int temporary_image_finish(TemporaryImage *image, const char **reason);
 const ImageFacts *temporary_image_facts(const TemporaryImage *image);
 
+/* As png_is_single_colour(), of a finished image. */
+int temporary_image_is_single_colour(const TemporaryImage *image);
+
 /* Another descriptor of a finished image, read-only. It stays good when the image is freed. */
 int temporary_image_open(const TemporaryImage *image);
 

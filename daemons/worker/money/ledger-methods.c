@@ -10,6 +10,7 @@
 #include "money/ledger-check.h"
 #include "money/receipt.h"
 #include "money/spending.h"
+#include "store/store-defect.h"
 
 #define DAY_MIN 19700101
 #define DAY_MAX 99991231
@@ -272,6 +273,46 @@ static int on_list_entries(VarlinkCall *call, const JsonValue *parameters, void 
         return r;
 }
 
+/* ------------------------------------------------------------------ defects */
+
+static int reply_defects(VarlinkCall *call, const Defect *defects, size_t count, size_t limit) {
+        _cleanup_(json_freep) JsonValue *reply = json_new_object();
+        JsonValue *array = json_new_array();
+        int r;
+
+        r = json_add(reply, "defects", array);
+        for (size_t i = 0; r >= 0 && i < MIN(count, limit); i++)
+                r = json_append(array, defect_to_json(&defects[i]));
+        if (r >= 0)
+                r = json_add_bool(reply, "has_more", count > limit);
+        return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));
+}
+
+static int on_list_defects(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        Manager *manager = userdata;
+        Store *store = commit_group_store(manager->group);
+        int64_t after = json_get_integer(parameters, "after", 0);
+        int64_t limit = json_get_integer(parameters, "limit", LEDGER_LIST_DEFAULT);
+        Defect *defects;
+        size_t count;
+        int r;
+
+        if (after < 0)
+                return varlink_call_invalid_parameter(call, "after");
+        if (limit < 1 || limit > LEDGER_LIST_MAX)
+                return varlink_call_invalid_parameter(call, "limit");
+        if (!store)
+                return refuse_store(call);
+        r = store_list_defects(store, after, (size_t) limit + 1, &defects, &count);
+        if (r < 0)
+                return r;
+        r = reply_defects(call, defects, count, (size_t) limit);
+        defects_free(defects, count);
+        return r;
+}
+
+/* ------------------------------------------------------------------ receipts, and a check of it all */
+
 static int on_verify(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
         return ledger_check_start(userdata, call);
 }
@@ -355,6 +396,7 @@ int ledger_methods_add(VarlinkServer *server, Manager *manager) {
                 { "GetUsage", on_get_usage, false },
                 { "Report", on_report, false },
                 { "ListEntries", on_list_entries, false },
+                { "ListDefects", on_list_defects, false },
                 { "Verify", on_verify, false },
                 { "GetReceipts", on_get_receipts, false },
                 { "Pause", on_pause, false },

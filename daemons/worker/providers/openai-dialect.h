@@ -8,6 +8,7 @@ typedef struct OpenaiDialect {
         const char *path;            /* behind the base URL */
         ReplyLayout layout;          /* of a reply that is no stream */
         bool reports_cost;           /* usage.cost: what it charged, in dollars */
+        bool keeps_format;           /* output_format is sent, and kept to */
         bool errors_in_success;      /* a member `error`, whatever the status: nothing came of it, and it is free */
 
         /* The body, in JSON. -ENOMEM. */

@@ -35,6 +35,7 @@ typedef struct OpenaiGeneration {
         const OpenaiDialect *dialect;
         HttpTransfer *transfer;
         unsigned n_images, width, height;
+        ImageFormat format;        /* asked for; IMAGE_FORMAT_INVALID: none, or none that is kept to */
 
         bool is_stream;            /* the answer is one */
         ImageEvents *events;       /* of such a one; NULL: none was asked for */
@@ -227,6 +228,10 @@ static const char *check_size(const OpenaiGeneration *generation, const Temporar
         return NULL;
 }
 
+static bool is_other_format(const OpenaiGeneration *generation, const TemporaryImage *image) {
+        return generation->format != IMAGE_FORMAT_INVALID && temporary_image_facts(image)->format != generation->format;
+}
+
 /* Takes the image of data[i], or of images[i] of a chat. NULL, or why it cannot be used. */
 static const char *take_image(OpenaiGeneration *generation, const JsonValue *item, GeneratedImage *image) {
         const JsonValue *text = generation->dialect->layout == REPLY_CHAT
@@ -241,6 +246,7 @@ static const char *take_image(OpenaiGeneration *generation, const JsonValue *ite
         problem = check_size(generation, image->file);
         if (problem)
                 return problem;
+        image->other_format = is_other_format(generation, image->file);
         if (revised) {
                 image->revised_prompt = strdup(revised);
                 if (!image->revised_prompt)
@@ -373,6 +379,7 @@ static void read_stream(OpenaiGeneration *generation, const HttpResult *http, Ge
         }
 
         image_events_take(generation->events, &reply, &result->images[0].file, generation->cost);
+        result->images[0].other_format = is_other_format(generation, result->images[0].file);
         result->n_images = 1;
         problem = check_size(generation, result->images[0].file);
         if (problem)
@@ -466,6 +473,7 @@ int openai_generate_as(const OpenaiDialect *dialect, Provider *provider, const G
         generation->n_images = request->n;
         generation->width = request->width;
         generation->height = request->height;
+        generation->format = dialect->keeps_format ? image_format_from_name(request->output_format) : IMAGE_FORMAT_INVALID;
 
         r = reply_sink_new(&generation->sink, provider->context.images, dialect->layout, request->n);
         if (r >= 0 && request->stream)
@@ -483,7 +491,11 @@ int openai_generate_as(const OpenaiDialect *dialect, Provider *provider, const G
 
 static int openai_generate(Provider *provider, const GenerationRequest *request, GenerationDone done, void *userdata,
                            Generation **ret) {
-        static const OpenaiDialect dialect = { .path = "/images/generations", .format = format_request };
+        static const OpenaiDialect dialect = {
+                .path = "/images/generations",
+                .keeps_format = true,
+                .format = format_request,
+        };
 
         return openai_generate_as(&dialect, provider, request, done, userdata, ret);
 }

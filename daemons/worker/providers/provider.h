@@ -74,6 +74,7 @@ typedef enum GenerationOutcome {
 typedef struct GeneratedImage {
         TemporaryImage *file;        /* whole, checked, not yet durable; taken over by whoever takes it */
         char *revised_prompt;
+        bool other_format;           /* than the request asked for */
 } GeneratedImage;
 
 /* x-should-retry: whether the provider wants to be asked again. */

@@ -119,6 +119,12 @@ void job_forget_images(Job *job) {
         job->n_images = 0;
 }
 
+void job_forget_defects(Job *job) {
+        defects_free(job->defects, job->n_defects);
+        job->defects = NULL;
+        job->n_defects = 0;
+}
+
 Job *job_free(Job *job) {
         if (!job)
                 return NULL;
@@ -147,6 +153,7 @@ Job *job_free(Job *job) {
         for (char **name = job->webhooks; name && *name; name++)
                 free(*name);
         free(job->webhooks);
+        job_forget_defects(job);
         free(job->uploads);
         free(job->idempotency.key);
         free(job->cache.ended);

@@ -8,6 +8,7 @@
 #include "base/money.h"
 #include "base/time.h"
 #include "providers/provider.h"
+#include "store/defect.h"
 
 /* A job is named after the request that made it. */
 #define JOB_ID_PREFIX "job_"
@@ -172,12 +173,15 @@ typedef struct Job {
         Failure failure;
         JobImage *images;
         size_t n_images;
+        Defect *defects;             /* of the last attempt, recorded with its end; not read again */
+        size_t n_defects;
         Attempt *attempts;
         size_t n_attempts;
 } Job;
 
 Job *job_free(Job *job);
 void job_forget_images(Job *job);
+void job_forget_defects(Job *job);
 DEFINE_CLEANUP(Job *, job_free);
 
 /* io.atelier.Queue.Job. NULL when memory is short. */

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "store/store-batch.h"
+#include "store/store-defect.h"
 #include "store/store-private.h"
 #include "store/store-uploads.h"
 
@@ -318,6 +319,8 @@ static int do_end_attempt(Store *store, void *userdata) {
         r = end->job->status == JOB_QUEUED ? store_end_retry_of_batch(store, end->job) : 0;
         if (r == 0)
                 r = store_book_end(store, end->job, end->budget, end->verdict);
+        if (r == 0)
+                r = store_add_defects(store, end->job);
         if (r == 0)
                 r = write_end(store, end->job, &sequence);
         if (r == 0)

@@ -116,6 +116,8 @@ typedef enum Statement {
         STATEMENT_CANCEL_BATCH,
         STATEMENT_NEXT_WAITING_ITEM,
         STATEMENT_RETRY_CANCELLED,
+        STATEMENT_ADD_DEFECT,
+        STATEMENT_LIST_DEFECTS,
         _STATEMENTS,
 } Statement;
 

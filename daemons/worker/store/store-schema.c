@@ -243,6 +243,23 @@ const char *const store_migrations[] = {
         "  PRIMARY KEY (batch, number)"
         ") STRICT, WITHOUT ROWID;"
         "CREATE INDEX batch_job ON batch_item (job) WHERE job IS NOT NULL;",
+
+        /* 15 → 16: what was wrong with replies (store-defect.h). `kind` has the numbers of defect.h. A row outlives its job. */
+        "CREATE TABLE defect ("
+        "  number INTEGER PRIMARY KEY,"
+        "  at INTEGER NOT NULL,"
+        "  kind INTEGER NOT NULL,"
+        "  detail TEXT,"
+        "  job TEXT NOT NULL,"             /* its id */
+        "  key TEXT,"
+        "  provider TEXT NOT NULL,"
+        "  model TEXT NOT NULL,"
+        "  provider_request_id TEXT,"
+        "  image INTEGER NOT NULL,"        /* number within the reply, from 1; 0: the reply */
+        "  sha256 TEXT,"
+        "  charged INTEGER NOT NULL,"
+        "  unknown INTEGER NOT NULL"
+        ") STRICT;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

@@ -268,6 +268,12 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT EXISTS (SELECT 1 FROM batch_item JOIN batch ON batch.sequence = batch_item.batch "
                 "WHERE batch_item.job = ?1 AND cancelled_at IS NOT NULL) "
                 "AND NOT EXISTS (SELECT 1 FROM job WHERE leader = ?1 AND held = 2)",
+        [STATEMENT_ADD_DEFECT] =
+                "INSERT INTO defect (at, kind, detail, job, key, provider, model, provider_request_id, image, sha256, charged, "
+                "unknown) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        [STATEMENT_LIST_DEFECTS] =
+                "SELECT number, at, kind, detail, job, key, provider, model, provider_request_id, image, sha256, charged, unknown "
+                "FROM defect WHERE number > ?1 ORDER BY number LIMIT ?2",
 };
 
 int store_error(const Store *store, int result) {
