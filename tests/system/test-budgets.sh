@@ -6,7 +6,7 @@ source "$CHECKOUT/tests/system/rig/provider.sh"
 source "$CHECKOUT/tests/system/rig/ctl.sh"
 
 REQUESTS=1000
-ROUNDS=2
+ROUNDS=10
 KILL_PAUSE=0.2
 KILLS=20
 MIXED=10000
