@@ -95,13 +95,19 @@ static int check_type(const Route *route, HttpRequest *request, ApiError *error)
         return ADMISSION_REFUSED;
 }
 
+static bool announces_body(const HttpRequest *request) {
+        const char *length = http_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+        return (length && !text_equal(length, "0")) || http_request_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+}
+
 static int check_body(ApiManager *manager, HttpRequest *request, ApiError *error) {
         const char *length = http_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
         const ApiSettings *settings = api_manager_settings(manager);
         const Route *route = http_request_match(request)->route;
         uint64_t bytes = 0;
 
-        if (!route->takes_body)
+        if (!route->takes_body || (route->body_optional && !announces_body(request)))
                 return 0;
         if (check_type(route, request, error) != 0)
                 return ADMISSION_REFUSED;

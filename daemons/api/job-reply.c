@@ -68,15 +68,24 @@ static int add_reply_members(JsonValue *response, const JsonValue *job) {
         return r < 0 ? r : add_reference(response, job, "usage");
 }
 
+/* `link` NULL: there is no signed one. */
+static char *format_url(const JsonValue *image, const char *link_base, const JsonValue *link) {
+        const char *path = json_get_string(link, "path");
+
+        if (path)
+                return text_format("%s%s", link_base, path);
+        return text_format("%s/v1/images/%s.%s", link_base, json_get_string(image, "sha256") ?: "",
+                           json_get_string(image, "format") ?: "");
+}
+
 /* Without link_base the place for the image's base64 is left empty. */
-static int append_image(JsonValue *data, const JsonValue *image, const char *link_base) {
+static int append_image(JsonValue *data, const JsonValue *image, const char *link_base, const JsonValue *link) {
         _cleanup_(json_freep) JsonValue *object = json_new_object();
         _cleanup_free_ char *url = NULL;
         int r;
 
         if (link_base) {
-                url = text_format("%s/v1/images/%s.%s", link_base, json_get_string(image, "sha256") ?: "",
-                                  json_get_string(image, "format") ?: "");
+                url = format_url(image, link_base, link);
                 if (!url)
                         return -ENOMEM;
         }
@@ -86,24 +95,26 @@ static int append_image(JsonValue *data, const JsonValue *image, const char *lin
         return r < 0 ? r : json_append(data, TAKE_PTR(object));
 }
 
-static int add_data(JsonValue *response, const JsonValue *job, const char *link_base) {
-        const JsonValue *images = json_get_array(job, "images");
+static int add_data(JsonValue *response, const JsonValue *job, const char *link_base, const JsonValue *links) {
+        const JsonValue *images = json_get_array(job, "images"), *link = links ? links->child : NULL;
         JsonValue *data = json_new_array();
         int r;
 
         r = json_add(response, "data", data);
-        for (const JsonValue *image = images ? images->child : NULL; image && r >= 0; image = image->next)
-                r = append_image(data, image, link_base);
+        for (const JsonValue *image = images ? images->child : NULL; image && r >= 0; image = image->next) {
+                r = append_image(data, image, link_base, link);
+                link = link ? link->next : NULL;
+        }
         return r;
 }
 
-static int build_images(const JsonValue *job, const char *link_base, JsonValue **ret) {
+static int build_images(const JsonValue *job, const char *link_base, const JsonValue *links, JsonValue **ret) {
         _cleanup_(json_freep) JsonValue *response = json_new_object();
         int r;
 
         r = add_time(response, "created", job, "ended_at");
         if (r >= 0)
-                r = add_data(response, job, link_base);
+                r = add_data(response, job, link_base, links);
         if (r >= 0)
                 r = add_reply_members(response, job);
         if (r < 0)
@@ -116,7 +127,13 @@ static int build_images(const JsonValue *job, const char *link_base, JsonValue *
 int job_reply_images(const JsonValue *job, const char *link_base, JsonValue **ret) {
         assert(link_base);
 
-        return build_images(job, link_base, ret);
+        return build_images(job, link_base, NULL, ret);
+}
+
+int job_reply_signed_images(const JsonValue *job, const char *link_base, const JsonValue *links, JsonValue **ret) {
+        assert(link_base);
+
+        return build_images(job, link_base, links, ret);
 }
 
 static int add_result(JsonValue *object, const JsonValue *job, const char *link_base) {
@@ -367,7 +384,7 @@ int job_reply_stream(const JsonValue *job, int *fds, size_t n_fds, ImageStream *
 
         if ((size_t) cJSON_GetArraySize(json_get_array(job, "images")) != n_fds)
                 return -EBADMSG;
-        r = build_images(job, NULL, &response);
+        r = build_images(job, NULL, NULL, &response);
         if (r < 0)
                 return r;
         text = json_format(response);

@@ -25,6 +25,9 @@ void job_reply_error(const JsonValue *job, ApiError *error);
 int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **ret);
 int job_reply_images(const JsonValue *job, const char *link_base, JsonValue **ret);
 
+/* The same with the signed links that there are: an array of io.atelier.Queue.ImageLink, or NULL. */
+int job_reply_signed_images(const JsonValue *job, const char *link_base, const JsonValue *links, JsonValue **ret);
+
 /* OpenAI's images response with the bytes from `fds`, one per image, which are taken (set to -1). -EBADMSG when their
  * number is not that of the images. */
 int job_reply_stream(const JsonValue *job, int *fds, size_t n_fds, ImageStream **ret);

@@ -77,7 +77,7 @@ static int build_images(ApiManager *manager, HttpRequest *request, const Varlink
         link_base = api_manager_link_base(manager, request);
         if (!link_base)
                 return -ENOMEM;
-        r = job_reply_images(job, link_base, &response);
+        r = job_reply_signed_images(job, link_base, json_get_array(reply->parameters, "links"), &response);
         return r < 0 ? r : http_reply_new_json(ret, MHD_HTTP_OK, response);
 }
 

@@ -1,4 +1,5 @@
-/* GET and HEAD /v1/images/SHA256.FORMAT: a stored image, which never changes. */
+/* GET and HEAD /v1/images/SHA256.FORMAT: a stored image, which never changes. With `expires` and `signature` in the query
+ * those decide whether it is shown, and no key does. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,10 +10,10 @@
 #include "base/text.h"
 #include "exchange.h"
 #include "http-range.h"
+#include "signed-link.h"
 
 #define OPEN_DEADLINE_USEC (30 * USEC_PER_SEC)
 #define ETAG_BYTES_MAX (SHA256_TEXT_MAX + 2)
-#define CACHE_CONTROL "private, max-age=31536000, immutable"
 
 typedef struct ImageName {
         char sha256[SHA256_TEXT_MAX];
@@ -52,7 +53,11 @@ static int build_open(HttpRequest *request, JsonValue *parameters, _unused_ Json
         if (!parse_name(http_request_match(request)->argument, &name))
                 return -EINVAL;
         r = json_add_string(parameters, "sha256", name.sha256);
-        return r < 0 ? r : json_add_string(parameters, "format", name.format);
+        if (r >= 0)
+                r = json_add_string(parameters, "format", name.format);
+        if (r >= 0 && signed_link_is_shown(http_request_uri(request)))
+                r = signed_link_add(http_request_uri(request), parameters);
+        return r;
 }
 
 static int answer_unsatisfiable(uint64_t size, HttpReply **ret) {
@@ -87,11 +92,13 @@ static HttpRange range_of(const HttpRequest *request, const ImageName *name, uin
         return http_range_parse(http_request_header(request, MHD_HTTP_HEADER_RANGE), size, ret_start, ret_length);
 }
 
-static int add_validators(HttpReply *reply, const ImageName *name) {
+static int add_validators(HttpReply *reply, const HttpRequest *request, const ImageName *name) {
+        char cache[SIGNED_LINK_CACHE_MAX];
         int r;
 
+        signed_link_format_cache(http_request_uri(request), time_now_realtime(), cache);
         r = http_reply_add_header(reply, MHD_HTTP_HEADER_ETAG, name->etag);
-        return r < 0 ? r : http_reply_add_header(reply, MHD_HTTP_HEADER_CACHE_CONTROL, CACHE_CONTROL);
+        return r < 0 ? r : http_reply_add_header(reply, MHD_HTTP_HEADER_CACHE_CONTROL, cache);
 }
 
 static int answer_bytes(const HttpRequest *request, const ImageName *name, int fd, uint64_t size, HttpReply **ret) {
@@ -116,7 +123,9 @@ static int answer_bytes(const HttpRequest *request, const ImageName *name, int f
         if (r >= 0)
                 r = http_reply_add_header(reply, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
         if (r >= 0)
-                r = add_validators(reply, name);
+                r = http_reply_add_header(reply, "X-Content-Type-Options", "nosniff");
+        if (r >= 0)
+                r = add_validators(reply, request, name);
         if (r < 0)
                 return r;
 
@@ -125,13 +134,14 @@ static int answer_bytes(const HttpRequest *request, const ImageName *name, int f
 }
 
 /* Made from the whole image, whose length a 304 names (RFC 9110, 8.6); libmicrohttpd leaves the bytes out. */
-static int answer_unchanged(const ImageName *name, int fd, uint64_t size, HttpReply **ret) {
+static int answer_unchanged(const HttpRequest *request, const ImageName *name, int fd, uint64_t size,
+                            HttpReply **ret) {
         _cleanup_(http_reply_freep) HttpReply *reply = NULL;
         int r;
 
         r = http_reply_new_file(&reply, MHD_HTTP_NOT_MODIFIED, NULL, fd, 0, size);
         if (r >= 0)
-                r = add_validators(reply, name);
+                r = add_validators(reply, request, name);
         if (r < 0)
                 return r;
 
@@ -151,7 +161,7 @@ static int answer_image(_unused_ ApiManager *manager, HttpRequest *request, cons
                 return -errno;
 
         if (http_etag_listed(known, name.etag, true))
-                return answer_unchanged(&name, TAKE_FD(reply->fds[0]), (uint64_t) st.st_size, ret);
+                return answer_unchanged(request, &name, TAKE_FD(reply->fds[0]), (uint64_t) st.st_size, ret);
         return answer_bytes(request, &name, TAKE_FD(reply->fds[0]), (uint64_t) st.st_size, ret);
 }
 

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "signed-link.h"
 
+static const char *const link_parameters[] = { SIGNED_LINK_EXPIRES, SIGNED_LINK_SIGNATURE, NULL };
 static const char *const list_parameters[] = { "limit", "after", "status", NULL };
 static const char *const page_parameters[] = { "limit", "after", NULL };
 
@@ -12,8 +14,9 @@ const Route api_routes[] = {
         { "POST", "/v1/images/generations", route_create_generation, .takes_body = true },
         { "POST", "/v1/images/edits", route_create_edit, .takes_body = true, .takes_uploads = true },
         { "POST", "/v1/images/quote", route_quote, .takes_body = true },
-        { "GET", "/v1/images/{name}", route_get_image },
+        { "GET", "/v1/images/{name}", route_get_image, .parameters = link_parameters },
         { "GET", "/v1/images/{name}/receipt", route_get_receipt },
+        { "POST", "/v1/images/{name}/link", route_create_link, .takes_body = true, .body_optional = true },
         { "GET", "/v1/jobs", route_list_jobs, .parameters = list_parameters },
         { "GET", "/v1/jobs/{id}", route_get_job },
         { "DELETE", "/v1/jobs/{id}", route_delete_job },

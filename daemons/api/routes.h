@@ -19,6 +19,7 @@ typedef struct Route {
         const char *const *parameters; /* of the query, ended by NULL; NULL: none */
         bool takes_body; /* JSON; of others a body is read and thrown away */
         bool takes_uploads; /* or a form with files */
+        bool body_optional;
 } Route;
 
 #define ROUTE_ARGUMENT_BYTES_MAX 256 /* a longer segment matches no template */
@@ -52,6 +53,7 @@ void route_get_usage(ApiManager *manager, HttpRequest *request);
 void route_quote(ApiManager *manager, HttpRequest *request);
 void route_get_image(ApiManager *manager, HttpRequest *request);
 void route_get_receipt(ApiManager *manager, HttpRequest *request);
+void route_create_link(ApiManager *manager, HttpRequest *request);
 void route_list_jobs(ApiManager *manager, HttpRequest *request);
 void route_get_job(ApiManager *manager, HttpRequest *request);
 void route_watch_job(ApiManager *manager, HttpRequest *request);

@@ -18,6 +18,9 @@ static const KnownError known_errors[] = {
           "The job store is not available. Please try again." },
         { "io.atelier.Store.ImageNotFound", 404, "image_not_found", "No such image." },
         { "io.atelier.Ledger.ImageNotFound", 404, "image_not_found", "No such image." },
+        { "io.atelier.Links.ImageNotFound", 404, "image_not_found", "No such image." },
+        { "io.atelier.Links.StoreUnavailable", 503, "storage_unavailable",
+          "Links can't be made at the moment. Please try again." },
 };
 
 int worker_error(const VarlinkReply *reply, ApiError *ret) {
@@ -28,7 +31,8 @@ int worker_error(const VarlinkReply *reply, ApiError *ret) {
         }
         if (text_equal(reply->error, "io.atelier.Queue.Refused") ||
             text_equal(reply->error, "io.atelier.Store.Refused") ||
-            text_equal(reply->error, "io.atelier.Ledger.Refused")) {
+            text_equal(reply->error, "io.atelier.Ledger.Refused") ||
+            text_equal(reply->error, "io.atelier.Links.Refused")) {
                 api_error_from_worker(ret, reply->parameters);
                 return 0;
         }

@@ -1,4 +1,4 @@
-/* images: what was made, and what it cost. */
+/* images: what was made, what it cost, and links to it. */
 #include <stdio.h>
 
 #include "amounts.h"
@@ -137,9 +137,77 @@ static int images_receipt(Ctl *ctl, int argc, char *argv[]) {
         return EXIT_SUCCESS;
 }
 
+/* ------------------------------------------------------------------ links */
+
+static int print_link(const JsonValue *link) {
+        const char *url = json_get_string(link, "url"), *path = json_get_string(link, "path");
+
+        puts(url ?: path ?: "");
+        if (!url)
+                fprintf(stderr, "The address of the api goes before it, such as http://localhost:8080; the setting "
+                                "api.public_url puts it there.\n");
+        return EXIT_SUCCESS;
+}
+
+static int make_link(const Ctl *ctl, const char *sha256, usec_t expires_in) {
+        _cleanup_(json_freep) JsonValue *parameters = json_new_object(), *reply = NULL;
+        int r;
+
+        r = json_add_string(parameters, "sha256", sha256);
+        if (r >= 0 && expires_in > 0)
+                r = json_add_integer(parameters, "expires_in", (int64_t) (expires_in / USEC_PER_SEC));
+        if (r < 0 || json_add(parameters, "caller", job_caller()) < 0)
+                return ctl_fail("memory is short");
+        if (ctl_call("worker", "io.atelier.Links.Create", TAKE_PTR(parameters), &reply) != EXIT_SUCCESS)
+                return EXIT_FAILURE;
+        return ctl->json ? ctl_print_json(json_get_object(reply, "link")) : print_link(json_get_object(reply, "link"));
+}
+
+static int images_link(Ctl *ctl, int argc, char *argv[]) {
+        static const CommandForm form = {
+                .form = "images link SHA256 [--expires-in=TIME]",
+                .help = "Makes a link by which whoever has it may open the image, without a key.\n\n"
+                        "  --expires-in=TIME  for how long, 1min to 7d; without it 1h\n",
+                .options = { { "expires-in", required_argument, NULL, 'e' }, {} },
+                .words_min = 1,
+                .words_max = 1,
+        };
+        usec_t expires_in = 0;
+        Arguments arguments;
+        int option;
+
+        arguments_begin(&arguments, ctl, &form, argc, argv);
+        while ((option = arguments_next(&arguments)) >= 0)
+                if (time_parse_duration(optarg, &expires_in) < 0 || expires_in == 0 || expires_in == USEC_INFINITY)
+                        return arguments_misused(&form, "--expires-in: expected a duration such as 30min");
+        if (option == ARGUMENTS_STOP)
+                return arguments.result;
+        return make_link(ctl, argv[optind], expires_in);
+}
+
+static int images_revoke_links(Ctl *ctl, int argc, char *argv[]) {
+        static const CommandForm form = {
+                .form = "images revoke-links",
+                .help = "Makes every link to an image invalid that was handed out so far, whoever asked for it.\n",
+        };
+        int result;
+
+        if (!arguments_plain(ctl, &form, argc, argv, &result))
+                return result;
+        if (ctl_call("worker", "io.atelier.Links.RevokeAll", NULL, NULL) != EXIT_SUCCESS)
+                return EXIT_FAILURE;
+        if (ctl->json)
+                puts("{}");
+        else
+                puts("Every link to an image is revoked.");
+        return EXIT_SUCCESS;
+}
+
 int ctl_images(Ctl *ctl, int argc, char *argv[]) {
         static const Command commands[] = {
                 { "receipt", "SHA256", "Show what an image was made from and what it cost", images_receipt },
+                { "link", "SHA256 [OPTIONS]", "Make a link that opens it without a key", images_link },
+                { "revoke-links", "", "Make all links invalid", images_revoke_links },
                 {},
         };
         static const CommandGroup group = { .name = "images", .commands = commands };

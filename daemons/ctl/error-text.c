@@ -40,6 +40,11 @@ static const ErrorSentence sentences[] = {
         { "io.atelier.Keys.StoreUnavailable",
           "the worker's state can't be used: {reason}; see: journalctl -u atelier-worker" },
 
+        { "io.atelier.Links.ImageNotFound", "no job has the image {sha256}; see: atelierctl jobs list" },
+        { "io.atelier.Links.Refused", "the request is refused[ ({code})]: {message}" },
+        { "io.atelier.Links.StoreUnavailable",
+          "the worker's state can't be used: {reason}; see: journalctl -u atelier-worker" },
+
         { "io.atelier.Store.ImageNotFound", "there is no image {sha256}" },
         { "io.atelier.Store.Refused", "the request is refused[ ({code})]: {message}" },
         { "io.atelier.Store.Busy",

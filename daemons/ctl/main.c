@@ -9,7 +9,7 @@ static const Command commands[] = {
         { "generate", "PROMPT -o FILE", "Have an image made", ctl_generate },
         { "jobs", "list|show|fetch|cancel|...", "Look at jobs, cancel them, let held ones go on", ctl_jobs },
         { "batches", "list|show|cancel", "Look at batches, cancel them", ctl_batches },
-        { "images", "receipt", "Show what an image was made from and what it cost", ctl_images },
+        { "images", "receipt|link|revoke-links", "Show what an image cost, hand out links to it", ctl_images },
         { "usage", "[--by=all|model|key] ...", "Show what images cost", ctl_usage },
         { "budget", "show|pause|resume", "Look at budgets, stop and start what costs money", ctl_budget },
         { "ledger", "list|defects|verify", "Look at what was booked, and check it", ctl_ledger },

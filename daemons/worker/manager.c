@@ -10,6 +10,7 @@
 #include "dispatch/dispatcher.h"
 #include "health.h"
 #include "keys/client-keys.h"
+#include "keys/image-links.h"
 #include "methods.h"
 #include "money/budget-wait.h"
 #include "money/spending.h"
@@ -40,6 +41,8 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Ledger.*", ACCESS_ADMIN },
         { "io.atelier.Keys.*", ACCESS_ADMIN },
         { "io.atelier.Webhooks.*", ACCESS_ADMIN },
+        { "io.atelier.Links.Create", ACCESS_API | ACCESS_ADMIN },
+        { "io.atelier.Links.*", ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Store.DiscardFormer", ACCESS_ADMIN },
         { "io.atelier.Store.*", ACCESS_SCHEDULER },
@@ -534,6 +537,8 @@ static int build(Manager *manager) {
                 r = open_store(manager);
         if (r >= 0)
                 r = client_keys_new(&manager->client_keys, manager, state_directory());
+        if (r >= 0)
+                r = image_links_new(&manager->image_links, state_directory());
         return r < 0 ? r : manager_look_for_paid_history(manager);
 }
 
@@ -569,7 +574,7 @@ int manager_new(Manager **ret, Service *service) {
         if (r >= 0)
                 r = budget_wait_new(&manager->budget_wait, manager);
         if (r >= 0)
-                r = watchers_new(&manager->watchers, manager->images);
+                r = watchers_new(&manager->watchers, manager->images, manager->image_links);
         if (r >= 0)
                 r = queue_new(&manager->queue, manager);
         if (r >= 0)
@@ -615,6 +620,7 @@ Manager *manager_free(Manager *manager) {
         manager->queue = queue_free(manager->queue);
         manager->client_keys = client_keys_free(manager->client_keys);
         manager->watchers = watchers_free(manager->watchers);
+        manager->image_links = image_links_free(manager->image_links);
         manager->budget_wait = budget_wait_free(manager->budget_wait);
         manager->spending = spending_free(manager->spending);
         manager->alerts = alert_reporter_free(manager->alerts);

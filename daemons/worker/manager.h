@@ -23,6 +23,7 @@ typedef struct AlertReporter AlertReporter;
 typedef struct Snapshot Snapshot;
 typedef struct Adoption Adoption;
 typedef struct ClientKeys ClientKeys;
+typedef struct ImageLinks ImageLinks;
 typedef struct Webhooks Webhooks;
 typedef struct BudgetWait BudgetWait;
 
@@ -44,6 +45,7 @@ typedef struct Manager {
         Queue *queue;
         Uploads *uploads;
         ClientKeys *client_keys;
+        ImageLinks *image_links;
         Webhooks *webhooks;
         BudgetWait *budget_wait;
         Health *health;

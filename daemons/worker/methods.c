@@ -10,6 +10,7 @@
 #include "interfaces/interfaces.h"
 #include "keys/caller.h"
 #include "keys/client-keys.h"
+#include "keys/link-methods.h"
 #include "money/ledger-methods.h"
 #include "queue/queue.h"
 #include "queue/uploads.h"
@@ -330,6 +331,15 @@ static int check_used(Manager *manager, const char *sha256, ImageFormat format) 
         return r > 0 || uses == 0 ? -ENOENT : 0;
 }
 
+/* NULL when whoever shows the link, or else the caller, may see the image if there is one. */
+static const Failure *judge_opening(Manager *manager, const JsonValue *parameters, const char *sha256, ImageFormat format) {
+        const JsonValue *link = json_get_object(parameters, "link");
+        Caller caller;
+
+        return link ? link_judge(manager, sha256, format, link)
+                    : caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+}
+
 static int on_open(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
         Manager *manager = userdata;
         const char *sha256 = json_get_string(parameters, "sha256");
@@ -338,10 +348,9 @@ static int on_open(VarlinkCall *call, const JsonValue *parameters, void *userdat
         _cleanup_close_ int fd = -1;
         const Failure *failure;
         struct stat st;
-        Caller caller;
         int r;
 
-        failure = caller_judge(manager, parameters, CALLER_LOOKS, &caller);
+        failure = judge_opening(manager, parameters, sha256, format);
         if (failure)
                 return refuse_image(call, failure);
         if (!sha256_text_valid(sha256) || format == IMAGE_FORMAT_INVALID)
@@ -448,5 +457,7 @@ int worker_methods_add(VarlinkServer *server, Manager *manager) {
                 r = varlink_server_add_interface(server, interface_store, store_methods, manager);
         if (r >= 0)
                 r = webhook_methods_add(server, manager);
+        if (r >= 0)
+                r = link_methods_add(server, manager);
         return r < 0 ? r : ledger_methods_add(server, manager);
 }

@@ -39,7 +39,7 @@ int sha256_add(Sha256 *hash, const void *data, size_t size) {
         return EVP_DigestUpdate(hash->context, data, size) == 1 ? 0 : -EIO;
 }
 
-static void format_hex(const uint8_t digest[static SHA256_BYTES], char text[static SHA256_TEXT_MAX]) {
+void sha256_format(const uint8_t digest[static SHA256_BYTES], char text[static SHA256_TEXT_MAX]) {
         static const char digits[] = "0123456789abcdef";
 
         for (size_t i = 0; i < SHA256_BYTES; i++) {
@@ -56,7 +56,7 @@ int sha256_finish(Sha256 *hash, char text[static SHA256_TEXT_MAX]) {
             EVP_DigestInit_ex(hash->context, EVP_sha256(), NULL) != 1)
                 return -EIO;
 
-        format_hex(digest, text);
+        sha256_format(digest, text);
         return 0;
 }
 
@@ -66,7 +66,7 @@ int sha256_text(const void *data, size_t size, char text[static SHA256_TEXT_MAX]
         if (EVP_Digest(data, size, digest, NULL, EVP_sha256(), NULL) != 1)
                 return -EIO;
 
-        format_hex(digest, text);
+        sha256_format(digest, text);
         return 0;
 }
 

@@ -23,6 +23,9 @@ int sha256_finish(Sha256 *hash, char text[static SHA256_TEXT_MAX]);
 /* All at once. */
 int sha256_text(const void *data, size_t size, char text[static SHA256_TEXT_MAX]);
 
+/* A digest as text. */
+void sha256_format(const uint8_t digest[static SHA256_BYTES], char text[static SHA256_TEXT_MAX]);
+
 /* True for 64 lower-case hexadecimal digits and nothing else. */
 bool sha256_text_valid(const char *text);
 

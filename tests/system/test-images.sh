@@ -2,10 +2,10 @@
 # A stored image over HTTP: whole, in part, not at all when it is known, and gone with its job.
 source "$CHECKOUT/tests/system/rig/requests.sh"
 
-# make_image: sets IMAGE (its address), NAME (its hash) and SIZE; the bytes are in $SCRATCH/image.
+# make_image: sets IMAGE (its address, unsigned), NAME (its hash) and SIZE; the bytes are in $SCRATCH/image.
 make_image() {
     draw 'to be fetched'
-    IMAGE=$(answer 'body.data[0].url')
+    IMAGE=$(answer 'body.data[0].url.split("?")[0]')
     request "$IMAGE"
     assert_eq 200 "$STATUS"
     cp "$SCRATCH/body" "$SCRATCH/image"
@@ -34,6 +34,7 @@ test_whole_image_has_what_caches_need() {
     assert_eq "$SIZE" "$(header content-length)"
     assert_eq bytes "$(header accept-ranges)"
     assert_match 'max-age=31536000, immutable' "$(header cache-control)"
+    assert_eq nosniff "$(header x-content-type-options)"
     assert_match '^[0-9a-f]{32}$' "$(header x-request-id)"
 }
 

@@ -26,6 +26,11 @@ has_jobs() {
     (($(jobs_in "$2") == $1))
 }
 
+# What lies in the worker's folder beside the machine's own secrets.
+states() {
+    ls --almost-all --ignore='*-secret' /var/lib/atelier
+}
+
 wipe_state() {
     systemctl stop 'atelier-*.service'
     rm -rf /var/lib/atelier/*
@@ -88,7 +93,7 @@ test_the_former_state_is_kept_until_told_otherwise() {
     former=$(find /var/lib/atelier -maxdepth 1 -name 'former-*')
     assert_eq 2 "$(sqlite3 "$former/atelier.db" 'SELECT count(*) FROM job')"
     atelierctl backup discard --yes
-    assert_eq current "$(ls /var/lib/atelier)"
+    assert_eq current "$(states)"
 }
 
 test_work_goes_on_after_a_restore() {
@@ -109,7 +114,7 @@ assert_untouched() {
     before=$(images && jobs show && main_pid worker)
     assert_fails "$@" >"$SCRATCH/said" 2>&1
     assert_eq "$before" "$(images && jobs show && main_pid worker)"
-    assert_eq current "$(ls /var/lib/atelier)"
+    assert_eq current "$(states)"
 }
 
 # put_archive FILE: as one that calls itself whole.
@@ -204,7 +209,7 @@ test_kills_during_a_restore_leave_the_old_or_the_new_state() {
 
     # What was built for nothing goes with the next start at the latest.
     systemctl restart atelier-worker
-    assert_eq current "$(ls /var/lib/atelier)"
+    assert_eq current "$(states)"
 }
 
 # The archive is all that goes from one machine to the other.

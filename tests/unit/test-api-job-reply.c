@@ -103,6 +103,25 @@ static void test_completed_job_has_its_images_as_links(void **state) {
                       "\"provider_request_id\":\"r\",\"cause\":null}]}");
 }
 
+static void assert_urls(const char *links_text, const char *first, const char *second) {
+        _cleanup_(json_freep) JsonValue *job = job_of(completed), *links = job_of(links_text), *response = NULL;
+        const JsonValue *data;
+
+        assert_int_equal(job_reply_signed_images(job, "https://h/x", links, &response), 0);
+        data = json_get_array(response, "data");
+        assert_int_equal(cJSON_GetArraySize(data), 2);
+        assert_string_equal(json_get_string(data->child, "url"), first);
+        assert_string_equal(json_get_string(data->child->next, "url"), second);
+}
+
+/* Where the worker signed none, or fewer, whoever may see the image can open the others still. */
+static void test_answer_has_the_signed_links_that_there_are(_unused_ void **state) {
+        assert_urls("[{\"path\":\"/v1/a?b=c\",\"expires_at\":1},{\"path\":\"/d\",\"expires_at\":1}]",
+                    "https://h/x/v1/a?b=c", "https://h/x/d");
+        assert_urls("[{\"path\":\"/a\",\"expires_at\":1}]", "https://h/x/a", "https://h/x/v1/images/" SHA ".png");
+        assert_urls("[]", "https://h/x/v1/images/" SHA ".png", "https://h/x/v1/images/" SHA ".png");
+}
+
 /* In the client's words, and beside them what was made of it. What it left to the alias is not said otherwise. */
 static void test_job_of_an_alias_says_what_was_asked_and_what_was_sent(void **state) {
         (void) state;
@@ -211,6 +230,7 @@ int main(void) {
                 cmocka_unit_test(test_waiting_job_tells_its_place_and_time),
                 cmocka_unit_test(test_job_that_is_tried_again_tells_when_and_why),
                 cmocka_unit_test(test_completed_job_has_its_images_as_links),
+                cmocka_unit_test(test_answer_has_the_signed_links_that_there_are),
                 cmocka_unit_test(test_job_of_an_alias_says_what_was_asked_and_what_was_sent),
                 cmocka_unit_test(test_failed_job_has_an_error),
                 cmocka_unit_test(test_outcomes),

@@ -62,6 +62,27 @@ static void test_head_goes_where_get_goes(void **state) {
         assert_int_equal(find("HEAD", "/v1/images/generations", &head), ROUTE_METHOD_NOT_ALLOWED);
 }
 
+/* A link opens the image, and nothing else of what there is below or about it. */
+static void test_only_an_image_takes_the_query_of_a_link(_unused_ void **state) {
+        static const char *const others[] = { "/v1/images/x/receipt", "/v1/jobs", "/v1/jobs/x", "/v1/jobs/x/events",
+                                              "/v1/models", "/v1/usage" };
+        RouteMatch match;
+
+        assert_int_equal(find("GET", "/v1/images/x.png", &match), 0);
+        assert_true(route_takes_parameter(match.route, "expires"));
+        assert_true(route_takes_parameter(match.route, "signature"));
+        assert_false(route_takes_parameter(match.route, "Signature"));
+        assert_int_equal(find("POST", "/v1/images/x/link", &match), 0);
+        assert_false(route_takes_parameter(match.route, "signature"));
+        for (size_t i = 0; i < ELEMENTS(others); i++) {
+                assert_int_equal(find("GET", others[i], &match), 0);
+                assert_false(route_takes_parameter(match.route, "expires"));
+                assert_false(route_takes_parameter(match.route, "signature"));
+        }
+        assert_int_equal(find("DELETE", "/v1/images/x.png", &match), ROUTE_METHOD_NOT_ALLOWED);
+        assert_string_equal(match.allow, "GET, HEAD");
+}
+
 static void test_unknown_paths_are_other(void **state) {
         static const char *const paths[] = {
                 "",
@@ -129,6 +150,7 @@ int main(void) {
                 cmocka_unit_test(test_argument_is_what_stands_for_the_placeholder),
                 cmocka_unit_test(test_what_stands_behind_the_placeholder_counts),
                 cmocka_unit_test(test_head_goes_where_get_goes),
+                cmocka_unit_test(test_only_an_image_takes_the_query_of_a_link),
                 cmocka_unit_test(test_unknown_paths_are_other),
                 cmocka_unit_test(test_other_methods_are_told_which_are_allowed),
                 cmocka_unit_test(test_argument_at_the_limit_and_one_past_it),

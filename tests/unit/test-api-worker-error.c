@@ -36,6 +36,9 @@ static void test_refusals_are_passed_on(void **state) {
         reply.error = "io.atelier.Store.Refused";
         assert_int_equal(worker_error(&reply, &error), 0);
         assert_int_equal(error.status, 400);
+        reply.error = "io.atelier.Links.Refused";
+        assert_int_equal(worker_error(&reply, &error), 0);
+        assert_int_equal(error.status, 400);
 }
 
 static void test_known_errors_have_their_status(void **state) {
@@ -48,6 +51,10 @@ static void test_known_errors_have_their_status(void **state) {
         assert_int_equal(error.status, 409);
         assert_int_equal(worker_error(&(VarlinkReply){ .error = "io.atelier.Store.ImageNotFound" }, &error), 0);
         assert_int_equal(error.status, 404);
+        assert_int_equal(worker_error(&(VarlinkReply){ .error = "io.atelier.Links.ImageNotFound" }, &error), 0);
+        assert_int_equal(error.status, 404);
+        assert_int_equal(worker_error(&(VarlinkReply){ .error = "io.atelier.Links.StoreUnavailable" }, &error), 0);
+        assert_int_equal(error.status, 503);
 }
 
 static void test_silence_is_a_503(void **state) {

@@ -35,6 +35,7 @@ struct Watched {
 
 struct Watchers {
         ImageStore *images;
+        ImageLinks *links;
         Map *jobs;  /* id → Watched */
         /* Set by watchers_abandon(): from then on no other job is waited for here. */
         bool (*goes_on)(const char *id, void *userdata);
@@ -80,7 +81,7 @@ static void watched_abandon(Watched *watched) {
         (void) watched_free(watched);
 }
 
-int watchers_new(Watchers **ret, ImageStore *images) {
+int watchers_new(Watchers **ret, ImageStore *images, ImageLinks *links) {
         _cleanup_(watchers_freep) Watchers *watchers = NULL;
         int r;
 
@@ -88,6 +89,7 @@ int watchers_new(Watchers **ret, ImageStore *images) {
         if (!watchers)
                 return -ENOMEM;
         watchers->images = images;
+        watchers->links = links;
         r = map_new(&watchers->jobs);
         if (r < 0)
                 return r;
@@ -165,19 +167,57 @@ static int job_reply(const Job *job, JsonValue **ret) {
         return r;
 }
 
+static int append_link(JsonValue *array, const ImageLink *link) {
+        _cleanup_(json_freep) JsonValue *object = json_new_object();
+        int r;
+
+        r = json_add_string(object, "path", link->path);
+        if (r >= 0)
+                r = json_add_integer(object, "expires_at", (int64_t) (link->expires * USEC_PER_SEC));
+        return r < 0 ? r : json_append(array, TAKE_PTR(object));
+}
+
+/* The images are made and paid for: where none can be signed the reply goes without. */
+static int add_links(Watchers *watchers, const Job *job, JsonValue *reply) {
+        JsonValue *links = json_new_array();
+        int r;
+
+        r = json_add(reply, "links", links);
+        for (size_t i = 0; i < job->n_images && r >= 0; i++) {
+                const ImageFacts *facts = &job->images[i].facts;
+                ImageLink link;
+
+                r = image_links_make(watchers->links, facts->sha256, facts->format, IMAGE_LINK_SECONDS_DEFAULT, &link);
+                if (r < 0) {
+                        cJSON_DeleteItemFromObjectCaseSensitive(reply, "links");
+                        (void) log_record(LOG_WARNING, r, LOG_FIELDS({ "ATELIER_JOB", job->id }),
+                                          "job %s is answered without signed links", job->id);
+                        return 0;
+                }
+                r = append_link(links, &link);
+        }
+        return r;
+}
+
+static bool wants_links(const Job *job) {
+        return job->status == JOB_COMPLETED && text_equal(job->response_format, "url");
+}
+
 /* The last reply. An image that can't be opened is an error of ours, said as such and not as a finished job. */
 static int reply_last(Watchers *watchers, const Job *job, VarlinkCall *call) {
-        JsonValue *reply;
+        _cleanup_(json_freep) JsonValue *reply = NULL;
         int r;
 
         r = job->status == JOB_COMPLETED ? push_images(watchers, job, call) : 0;
         if (r >= 0)
                 r = job_reply(job, &reply);
+        if (r >= 0 && wants_links(job))
+                r = add_links(watchers, job, reply);
         if (r < 0) {
                 (void) log_record(LOG_ERR, r, LOG_FIELDS({ "ATELIER_JOB", job->id }), "job %s can't be shown", job->id);
                 return varlink_call_error_errno(call, r);
         }
-        return varlink_call_reply(call, reply);
+        return varlink_call_reply(call, TAKE_PTR(reply));
 }
 
 static int reply_more(const Job *job, VarlinkCall *call) {

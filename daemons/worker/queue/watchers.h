@@ -4,6 +4,7 @@
 #include "base/macro.h"
 #include "images/image-store.h"
 #include "io/varlink-server.h"
+#include "keys/image-links.h"
 #include "store/job.h"
 
 typedef struct Watchers Watchers;
@@ -11,11 +12,12 @@ typedef struct Watchers Watchers;
 #define WATCHERS_PER_JOB_MAX 64
 #define WATCHER_PARTIALS_MAX PARTIAL_IMAGES_MAX  /* that wait for a slow reader; then the oldest gives way */
 
-int watchers_new(Watchers **ret, ImageStore *images);
+int watchers_new(Watchers **ret, ImageStore *images, ImageLinks *links);
 Watchers *watchers_free(Watchers *watchers);
 DEFINE_CLEANUP(Watchers *, watchers_free);
 
-/* Tells `call` of the job as it is: the final reply if it has ended (with the images' fds) or the call does not want
+/* Tells `call` of the job as it is: the final reply if it has ended (with the images' fds, and
+ * links where the request wants them) or the call does not want
  * more; otherwise one reply now and the others as the job goes on. Past WATCHERS_PER_JOB_MAX the call is answered with
  * an error. Returns -ECONNRESET when the peer has gone. */
 int watchers_add(Watchers *watchers, const Job *job, VarlinkCall *call, bool with_partials);

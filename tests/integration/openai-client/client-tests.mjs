@@ -487,3 +487,42 @@ export function testKeys(session) {
     await assertKeyRefused(client);
   });
 }
+
+// Fetches without a key, as a browser would, and compares with the hash in the name.
+async function checkLink(link) {
+  const { pathname } = new URL(link);
+  const response = await fetch(link);
+  assert.equal(response.status, 200, link);
+  const sum = createHash('sha256').update(Buffer.from(await response.arrayBuffer())).digest('hex');
+  assert.equal(pathname, `/v1/images/${sum}.png`);
+}
+
+async function assertRefused(link, status, code) {
+  const response = await fetch(link);
+  assert.equal(response.status, status, link);
+  assert.equal((await response.json()).error.code, code);
+}
+
+// From here on the gateway asks for a key.
+export function testLinks(session, models) {
+  for (const model of models)
+    test(`${model}: response_format url gives links that need no key`, async () => {
+      const { token } = atelierctl('keys', 'create', 'who hands out links');
+      const client = session.client.withOptions({ apiKey: token });
+      const prompt = newPrompt('a lighthouse on a postcard');
+      const [size] = session.sizes;
+      const reply = await client.images.generate({ model, prompt, size, n: 2, response_format: 'url' });
+      await checkReply(session, { prompt, size, n: 2, format: 'url' }, reply);
+
+      for (const { url } of reply.data) {
+        await checkLink(url);
+        await assertRefused(url.split('?')[0], 401, 'invalid_api_key');
+        await assertRefused(url.replace(/.$/, last => (last === '0' ? '1' : '0')), 403, 'link_invalid');
+      }
+      // The client's own way to routes that it has no method for.
+      const [, name] = reply.data[0].url.match(/([0-9a-f]{64})[.]png/);
+      const { url, expires_at } = await client.post(`/images/${name}/link`, { body: { expires_in: 600 } });
+      assert.ok(Math.abs(expires_at - 600 - Date.now() / 1000) < CLOCK_SLACK_SECONDS);
+      await checkLink(url);
+    });
+}

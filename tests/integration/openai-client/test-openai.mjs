@@ -12,6 +12,7 @@ import {
   testGenerations,
   testJobs,
   testKeyErrors,
+  testLinks,
   testModels,
   testOddReplies,
   testOldModels,
@@ -43,5 +44,6 @@ testOddReplies(session);
 testStatusErrors(session, { throughGateway: true });
 testKeyErrors(session, { throughGateway: true });
 testBrokenReplies(session);
+testLinks(session, ['dall-e-2', 'gpt-image-2']);
 testBill(session);
 await run();

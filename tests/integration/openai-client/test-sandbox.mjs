@@ -2,7 +2,16 @@
 // The client against the gateway and its sandbox provider.
 
 import { run } from '../../fakes/tap.mjs';
-import { Session, settings, testGenerations, testJobs, testKeys, testModels, testStreams } from './client-tests.mjs';
+import {
+  Session,
+  settings,
+  testGenerations,
+  testJobs,
+  testKeys,
+  testLinks,
+  testModels,
+  testStreams,
+} from './client-tests.mjs';
 import { testEditLimits, testEditStreams, testEdits, testJsonEdits } from './edit-tests.mjs';
 
 const session = new Session(settings({ model: 'sandbox', sizes: '1024x1024,64x64,256x512' }));
@@ -16,4 +25,5 @@ testJsonEdits(session);
 testEditLimits(session);
 testJobs(session);
 testKeys(session);
+testLinks(session, ['sandbox']);
 await run();
