@@ -33,6 +33,16 @@ bool address_is_loopback(const struct sockaddr *address) {
         }
 }
 
+void address_format(const struct sockaddr *address, char ret[static INET6_ADDRSTRLEN]) {
+        int family = address ? address->sa_family : AF_UNSPEC;
+        const void *bytes = family == AF_INET    ? (const void *) &((const struct sockaddr_in *) address)->sin_addr
+                            : family == AF_INET6 ? (const void *) &((const struct sockaddr_in6 *) address)->sin6_addr
+                                                 : NULL;
+
+        if (!bytes || !inet_ntop(family, bytes, ret, INET6_ADDRSTRLEN))
+                (void) strcpy(ret, "unix");
+}
+
 static bool peer_in_group(int fd, gid_t group) {
         gid_t groups[GROUPS_MAX];
         socklen_t size = sizeof(groups);

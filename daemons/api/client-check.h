@@ -4,6 +4,7 @@
  * requests here, but with its own name in Host. */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -30,6 +31,9 @@ typedef struct ClientRules {
 /* Where a connection comes from. address may be NULL (unnamed Unix socket). On a Unix socket the kernel says who the
  * peer is. */
 ClientOrigin client_origin(const struct sockaddr *address, int fd, const ClientRules *rules);
+
+/* As text; "unix" for what is no address of IP. */
+void address_format(const struct sockaddr *address, char ret[static INET6_ADDRSTRLEN]);
 
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104. */
 bool address_is_loopback(const struct sockaddr *address);

@@ -33,9 +33,12 @@ static void cancel(void *work) {
 static int add_caller(JsonValue *parameters, const HttpRequest *request) {
         const char *token = bearer_token(http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION));
         _cleanup_(json_freep) JsonValue *caller = json_new_object();
+        char address[HTTP_ADDRESS_MAX];
         int r;
 
         r = json_add_string(caller, "origin", http_request_origin(request) == CLIENT_MEMBER ? "member" : "loopback");
+        if (r >= 0)
+                r = json_add_string(caller, "address", http_request_address(request, address));
         if (r >= 0)
                 r = json_add_string(caller, "token", token);
         return r < 0 ? r : json_add(parameters, "caller", TAKE_PTR(caller));

@@ -88,6 +88,13 @@ ClientOrigin http_request_origin(const HttpRequest *request) {
         return http_connection_origin(request->connection);
 }
 
+const char *http_request_address(const HttpRequest *request, char buffer[static HTTP_ADDRESS_MAX]) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+        address_format(info ? info->client_addr : NULL, buffer);
+        return buffer;
+}
+
 const char *http_request_method(const HttpRequest *request) {
         return request->method;
 }

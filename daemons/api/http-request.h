@@ -2,6 +2,7 @@
 #pragma once
 
 #include <microhttpd.h>
+#include <netinet/in.h>
 
 #include "base/buffer.h"
 #include "base/time.h"
@@ -14,6 +15,10 @@
 
 const char *http_request_id(const HttpRequest *request); /* 32 hexadecimal digits, minted for it */
 ClientOrigin http_request_origin(const HttpRequest *request);
+
+/* Of the client, as text; "unix" on the socket. Returns buffer. */
+#define HTTP_ADDRESS_MAX INET6_ADDRSTRLEN
+const char *http_request_address(const HttpRequest *request, char buffer[static HTTP_ADDRESS_MAX]);
 const char *http_request_method(const HttpRequest *request);
 const Uri *http_request_uri(const HttpRequest *request);
 int http_request_uri_problem(const HttpRequest *request); /* of uri_parse() */

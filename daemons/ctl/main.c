@@ -16,7 +16,7 @@ static const Command commands[] = {
         { "task", "list|run|history", "Run a task and see what came of others", ctl_task },
         { "backup", "list|verify|restore|discard", "Check backups and bring them back", ctl_backup },
         { "alerts", "list|fire|resolve|test", "Look at alerts, and at whether they arrive", ctl_alerts },
-        { "keys", "create|list|revoke", "Say who may ask, by keys for clients", ctl_keys },
+        { "keys", "create|list|rotate|revoke", "Say who may ask, by keys for clients", ctl_keys },
         { "cache", "show|clear", "Look at what answers requests again, and forget it", ctl_cache },
         { "webhooks", "list|retry", "Look at who is told of the end of jobs", ctl_webhooks },
         { "queue", "pause|resume", "Stop or start the dispatching of jobs", ctl_queue },

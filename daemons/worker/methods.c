@@ -9,7 +9,7 @@
 #include "health.h"
 #include "interfaces/interfaces.h"
 #include "keys/caller.h"
-#include "keys/client-keys.h"
+#include "keys/key-methods.h"
 #include "keys/link-methods.h"
 #include "money/ledger-methods.h"
 #include "queue/queue.h"
@@ -176,7 +176,7 @@ static int on_list_models(VarlinkCall *call, const JsonValue *parameters, void *
         array = json_new_array();
         r = json_add(reply, "models", array);
         for (size_t i = 0; r >= 0 && i < models->count; i++)
-                if (model_available(manager, models->items[i]))
+                if (model_available(manager, models->items[i]) && caller_may_ask_for(manager, &caller, models->items[i]))
                         r = json_append(array, model_to_json(models->items[i]));
         return r < 0 ? r : varlink_call_reply(call, TAKE_PTR(reply));
 }
@@ -406,53 +406,12 @@ static const VarlinkMethod store_methods[] = {
         {},
 };
 
-/* ------------------------------------------------------------------ io.atelier.Keys */
-
-/* Absent: none. False for an amount that is none. */
-static bool read_budget(const JsonValue *parameters, const char *name, micros_t *ret) {
-        *ret = json_get_integer(parameters, name, CLIENT_KEY_NO_BUDGET);
-        return !json_has(parameters, name) || (*ret >= 0 && *ret <= MICROS_MAX);
-}
-
-static int on_create_key(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
-        const char *name = json_get_string(parameters, "name");
-        Manager *manager = userdata;
-        micros_t daily, monthly;
-
-        if (!client_key_name_valid(name))
-                return varlink_call_invalid_parameter(call, "name");
-        if (!read_budget(parameters, "daily_budget_micros", &daily))
-                return varlink_call_invalid_parameter(call, "daily_budget_micros");
-        if (!read_budget(parameters, "monthly_budget_micros", &monthly))
-                return varlink_call_invalid_parameter(call, "monthly_budget_micros");
-        return client_keys_create(manager->client_keys, call, name, daily, monthly);
-}
-
-static int on_list_keys(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
-        Manager *manager = userdata;
-
-        return client_keys_list(manager->client_keys, call, json_get_string(parameters, "after"));
-}
-
-static int on_revoke_key(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
-        Manager *manager = userdata;
-
-        return client_keys_revoke(manager->client_keys, call, json_get_string(parameters, "id"));
-}
-
-static const VarlinkMethod keys_methods[] = {
-        { "Create", on_create_key, false },
-        { "List", on_list_keys, false },
-        { "Revoke", on_revoke_key, false },
-        {},
-};
-
 int worker_methods_add(VarlinkServer *server, Manager *manager) {
         int r;
 
         r = varlink_server_add_interface(server, interface_queue, queue_methods, manager);
         if (r >= 0)
-                r = varlink_server_add_interface(server, interface_keys, keys_methods, manager);
+                r = key_methods_add(server, manager);
         if (r >= 0)
                 r = varlink_server_add_interface(server, interface_store, store_methods, manager);
         if (r >= 0)

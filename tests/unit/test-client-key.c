@@ -38,8 +38,8 @@ static void test_minted_keys_are_well_formed_and_differ(void **state) {
         char first[CLIENT_KEY_TOKEN_MAX], second[CLIENT_KEY_TOKEN_MAX], a[CLIENT_KEY_ID_MAX], b[CLIENT_KEY_ID_MAX];
 
         (void) state;
-        assert_int_equal(client_key_mint(first), 0);
-        assert_int_equal(client_key_mint(second), 0);
+        assert_int_equal(client_key_mint(NULL, first), 0);
+        assert_int_equal(client_key_mint(NULL, second), 0);
         assert_true(client_key_parse(first, a));
         assert_true(client_key_parse(second, b));
         assert_string_not_equal(a, b);

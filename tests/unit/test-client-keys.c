@@ -182,7 +182,7 @@ static void test_unknown_key_is_refused(void **state) {
         char token[CLIENT_KEY_TOKEN_MAX];
 
         (void) make_key(*state);
-        assert_int_equal(client_key_mint(token), 0);
+        assert_int_equal(client_key_mint(NULL, token), 0);
         check_refused(*state, "loopback", token);
 }
 
@@ -238,7 +238,7 @@ static void test_hash_under_no_secret_is_worth_nothing(void **state) {
         ClientKey key = { .name = "forged", .created_at = 1 };
         char token[CLIENT_KEY_TOKEN_MAX];
 
-        assert_int_equal(client_key_mint(token), 0);
+        assert_int_equal(client_key_mint(NULL, token), 0);
         assert_true(client_key_parse(token, key.id));
         assert_int_equal(client_key_hash(token, zeros, key.hash), 0);
         assert_int_equal(store_group_begin(store), 0);

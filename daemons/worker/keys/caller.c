@@ -21,6 +21,18 @@ static const Failure key_refused = FAILURE(
         401, "invalid_request_error", "invalid_api_key",
         "Incorrect API key provided. Keys of this server begin with " CLIENT_KEY_PREFIX "; its operator makes them.");
 
+static const Failure wrong_network = FAILURE(
+        401, "invalid_request_error", "ip_not_authorized",
+        "The key may not be used from your address; whoever gave it to you can say from where.");
+
+const Failure caller_model_refused = {
+        .status = 403,
+        .type = (char *) "invalid_request_error",
+        .code = (char *) "model_not_found",
+        .param = (char *) "model",
+        .message = (char *) "Your key has no access to this model; GET /v1/models lists those that it has.",
+};
+
 static const Failure store_unavailable = FAILURE(
         503, "server_error", "storage_unavailable",
         "The job store is not available; keys can't be checked. Try again later.");
@@ -32,17 +44,19 @@ static const Failure *judge_by_origin(const Manager *manager, bool member, Calle
         return member || service_settings(manager->service)->common.trust_loopback || !paid ? NULL : &not_trusted;
 }
 
-static const Failure *judge_by_key(const Manager *manager, const char *token, Caller *ret) {
+static const Failure *judge_by_key(const Manager *manager, const char *token, const char *address, Caller *ret) {
         char id[CLIENT_KEY_ID_MAX];
         int r;
 
         if (!token)
                 return &key_missing;
-        r = client_keys_check(manager->client_keys, token, id);
+        r = client_keys_check(manager->client_keys, token, address, id);
         if (r < 0)
                 return &store_unavailable;
         if (r == CLIENT_KEY_REFUSED)
                 return &key_refused;
+        if (r == CLIENT_KEY_WRONG_NETWORK)
+                return &wrong_network;
         (void) strcpy(ret->key, id);
         return NULL;
 }
@@ -57,7 +71,22 @@ const Failure *caller_judge(const Manager *manager, const JsonValue *parameters,
                 return NULL;
         if (client_keys_required(manager->client_keys, &required) < 0)
                 return &store_unavailable;
-        return required ? judge_by_key(manager, token, ret) : judge_by_origin(manager, member, purpose);
+        return required ? judge_by_key(manager, token, json_get_string(caller, "address"), ret)
+                        : judge_by_origin(manager, member, purpose);
+}
+
+bool caller_may_ask_for(const Manager *manager, const Caller *caller, const ModelConf *model) {
+        Store *store = commit_group_store(manager->group);
+        const ModelConf *asked;
+        ClientKey key;
+
+        if (!*caller->key)
+                return true;
+        if (!store || store_get_key(store, caller->key, &key) != 0)
+                return false;
+        asked = settings_model_asked(service_settings(manager->service), model);
+        return !*key.models || client_key_list_contains(key.models, model->name) ||
+               (asked && client_key_list_contains(key.models, asked->name));
 }
 
 bool caller_may_see(const Caller *caller, const Job *job) {

@@ -24,5 +24,11 @@ typedef enum CallerPurpose {
 /* NULL when the call whose parameters these are may be served, with *ret; else why it is not. */
 const Failure *caller_judge(const Manager *manager, const JsonValue *parameters, CallerPurpose purpose, Caller *ret);
 
+/* May it ask for the model, which is one of the configuration? A key is bound to models by their own names or by aliases. */
+bool caller_may_ask_for(const Manager *manager, const Caller *caller, const ModelConf *model);
+
+/* 403, for a model that it may not ask for. */
+extern const Failure caller_model_refused;
+
 /* May it know of the job? */
 bool caller_may_see(const Caller *caller, const Job *job);

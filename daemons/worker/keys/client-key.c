@@ -18,7 +18,7 @@ static char *write_hex(char *p, const uint8_t *bytes, size_t digits) {
         return p;
 }
 
-int client_key_mint(char token[static CLIENT_KEY_TOKEN_MAX]) {
+int client_key_mint(const char *id, char token[static CLIENT_KEY_TOKEN_MAX]) {
         char sum[SHA256_TEXT_MAX], *p;
         uint8_t bytes[RANDOM_BYTES];
         int r;
@@ -26,7 +26,8 @@ int client_key_mint(char token[static CLIENT_KEY_TOKEN_MAX]) {
         /* So few bytes come whole once the generator is seeded (getrandom(2)). */
         if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t) sizeof(bytes))
                 return -EIO;
-        p = write_hex(stpcpy(token, CLIENT_KEY_PREFIX), bytes, CLIENT_KEY_ID_DIGITS);
+        p = stpcpy(token, CLIENT_KEY_PREFIX);
+        p = id ? stpcpy(p, id) : write_hex(p, bytes, CLIENT_KEY_ID_DIGITS);
         *p++ = '_';
         p = write_hex(p, bytes + CLIENT_KEY_ID_DIGITS / 2, CLIENT_KEY_SECRET_DIGITS);
         explicit_bzero(bytes, sizeof(bytes));
@@ -36,6 +37,19 @@ int client_key_mint(char token[static CLIENT_KEY_TOKEN_MAX]) {
                 return r;
         *(char *) mempcpy(p, sum, CLIENT_KEY_CHECK_DIGITS) = 0;
         return 0;
+}
+
+bool client_key_list_contains(const char *list, const char *name) {
+        size_t length = strlen(name);
+
+        for (const char *p = list; *p;) {
+                size_t n = strcspn(p, ",");
+
+                if (n == length && memcmp(p, name, n) == 0)
+                        return true;
+                p += n + (p[n] == ',');
+        }
+        return false;
 }
 
 bool client_key_is_ours(const char *token) {

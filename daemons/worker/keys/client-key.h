@@ -30,17 +30,31 @@
 #define CLIENT_KEY_SERVER_SECRET_BYTES 32
 
 #define CLIENT_KEY_NO_BUDGET ((micros_t) -1)
+#define CLIENT_KEY_MODELS_BYTES_MAX 1000    /* of all names, with the commas between them */
+#define CLIENT_KEY_NETWORKS_BYTES_MAX 500   /* the same */
+#define CLIENT_KEY_RATE_MAX 1000000         /* a minute */
 
+/* Times are realtime; 0: never. */
 typedef struct ClientKey {
         char id[CLIENT_KEY_ID_MAX];
         char name[CLIENT_KEY_NAME_BYTES_MAX + 1];
+        char owner[CLIENT_KEY_NAME_BYTES_MAX + 1];             /* ""; who is to be asked about it */
         uint8_t hash[SHA256_BYTES];
-        usec_t created_at, revoked_at;          /* realtime; revoked_at 0: it is not */
-        micros_t daily_budget, monthly_budget;  /* CLIENT_KEY_NO_BUDGET: none */
+        uint8_t former_hash[SHA256_BYTES];                     /* of the secret before the last rotation, … */
+        usec_t former_until;                                   /* … which is as good until then */
+        usec_t created_at, revoked_at, expires_at;
+        usec_t used_at;                                        /* when images were last asked for, to a minute */
+        micros_t daily_budget, monthly_budget;                 /* CLIENT_KEY_NO_BUDGET: none */
+        char models[CLIENT_KEY_MODELS_BYTES_MAX + 1];          /* it may ask for, divided by commas; "": all */
+        char networks[CLIENT_KEY_NETWORKS_BYTES_MAX + 1];      /* from where, as network-list.h has them; "": anywhere */
+        unsigned requests_per_minute, images_per_minute;       /* 0: no limit of its own */
 } ClientKey;
 
-/* A new key from the kernel's generator. Whoever has shown the token wipes it. */
-int client_key_mint(char token[static CLIENT_KEY_TOKEN_MAX]);
+/* A new key from the kernel's generator; or a new secret for the key `id`. Whoever has shown the token wipes it. */
+int client_key_mint(const char *id, char token[static CLIENT_KEY_TOKEN_MAX]);
+
+/* Whether the list, divided by commas, has the name. */
+bool client_key_list_contains(const char *list, const char *name);
 
 /* Does it begin as ours do? Others are what clients send who can't do without one. NULL is none. */
 bool client_key_is_ours(const char *token);

@@ -239,7 +239,7 @@ static int prepare_item(BatchSubmission *submission, const SubmitTerms *terms, s
                 return refuse_item(submission->call, i + 1, &failure);
         if (r < 0)
                 return r;
-        missing = queue_missing_key(queue, model);
+        missing = queue_refuses_model(queue, &submission->base.request.caller, model);
         if (missing)
                 return refuse_item(submission->call, i + 1, missing);
         r = request_translate(queue_settings(queue), request, model, &translation);

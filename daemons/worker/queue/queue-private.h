@@ -62,8 +62,8 @@ enum {
 /* Is there room for so many more jobs? */
 int queue_check_room(Queue *queue, VarlinkCall *call, int64_t jobs);
 
-/* Why the model can't be asked for now; NULL: it can. */
-const Failure *queue_missing_key(Queue *queue, const ModelConf *model);
+/* Why the caller can't ask for the model now; NULL: it can. */
+const Failure *queue_refuses_model(Queue *queue, const Caller *caller, const ModelConf *model);
 bool queue_idempotency_key_valid(const char *key);
 int queue_new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
                   const ModelConf *model, const Translation *translation, micros_t ceiling);

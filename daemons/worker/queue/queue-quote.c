@@ -88,6 +88,8 @@ int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const Jso
         r = request_check(queue_settings(queue), request, time_now_realtime(), &model, &failure);
         if (r == REQUEST_INVALID)
                 return queue_refuse(call, &failure);
+        if (r >= 0 && !caller_may_ask_for(queue->manager, caller, model))
+                return queue_refuse(call, &caller_model_refused);
         if (r >= 0)
                 r = request_translate(queue_settings(queue), request, model, &translation);
         if (r >= 0)

@@ -66,6 +66,9 @@ static int apply_submission(Write *write, Store *store) {
         }
         if (r != 0)
                 return r;
+        r = request->job->key ? store_use_key(store, request->job->key, time_now_realtime()) : 0;
+        if (r < 0)
+                return r;
         request->followed = request->job->cache.follows;
         if (request->job->status == JOB_QUEUED) {
                 request->inserted = true;
@@ -295,7 +298,7 @@ int queue_check_room(Queue *queue, VarlinkCall *call, int64_t jobs) {
 }
 
 /* GET /v1/models does not list it either. */
-const Failure *queue_missing_key(Queue *queue, const ModelConf *model) {
+const Failure *queue_refuses_model(Queue *queue, const Caller *caller, const ModelConf *model) {
         const ProviderSlot *slot = provider_table_find(queue->manager->providers, model->provider);
         static const Failure failure = {
                 .status = 404,
@@ -305,11 +308,13 @@ const Failure *queue_missing_key(Queue *queue, const ModelConf *model) {
                 .message = (char *) "The model's provider has no key here; GET /v1/models lists what can be used.",
         };
 
+        if (!caller_may_ask_for(queue->manager, caller, model))
+                return &caller_model_refused;
         return slot && provider_has_key(slot->provider) ? NULL : &failure;
 }
 
-static int check_key(Queue *queue, VarlinkCall *call, const ModelConf *model) {
-        const Failure *failure = queue_missing_key(queue, model);
+static int check_model(Queue *queue, VarlinkCall *call, const Caller *caller, const ModelConf *model) {
+        const Failure *failure = queue_refuses_model(queue, caller, model);
         int r;
 
         if (!failure)
@@ -319,7 +324,8 @@ static int check_key(Queue *queue, VarlinkCall *call, const ModelConf *model) {
 }
 
 /* The request as it is asked: is it well formed, may it wait here? */
-static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *request, const ModelConf **ret) {
+static int check_submission(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request,
+                            const ModelConf **ret) {
         _cleanup_(failure_done) Failure failure = {};
         int r;
 
@@ -329,14 +335,14 @@ static int check_submission(Queue *queue, VarlinkCall *call, const JsonValue *re
                 return r < 0 ? r : QUEUE_REFUSED;
         }
         if (r == 0)
-                r = check_key(queue, call, *ret);
+                r = check_model(queue, call, caller, *ret);
         return r != 0 ? r : queue_check_room(queue, call, 1);
 }
 
-int queue_check(Queue *queue, VarlinkCall *call, const JsonValue *request) {
+int queue_check(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request) {
         const ModelConf *model;
 
-        return check_submission(queue, call, request, &model);
+        return check_submission(queue, call, caller, request, &model);
 }
 
 static int price_submission(Queue *queue, VarlinkCall *call, const Caller *caller, OptimiseWish wish,
@@ -383,7 +389,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
                 varlink_call_abandon(call);
                 return 0;
         }
-        r = check_submission(queue, call, request, &model);
+        r = check_submission(queue, call, caller, request, &model);
         if (r == 0)
                 r = request_translate(queue_settings(queue), request, model, &translation);
         if (r == 0)

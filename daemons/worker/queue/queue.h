@@ -24,7 +24,7 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
 int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request,
                 OptimiseWish optimise);
 /* What a submission would be refused for without asking the store: 0; 1: the call has been answered; or a negative errno. */
-int queue_check(Queue *queue, VarlinkCall *call, const JsonValue *request);
+int queue_check(Queue *queue, VarlinkCall *call, const Caller *caller, const JsonValue *request);
 int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials);
 int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id);
 int queue_list(Queue *queue, VarlinkCall *call, const Caller *caller, JobStatus status, const char *after,

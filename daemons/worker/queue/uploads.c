@@ -282,7 +282,7 @@ int uploads_receive(Uploads *uploads, VarlinkCall *call, const Caller *caller, c
         if (r != 0 || intake->copy.fd < 0)
                 return varlink_call_invalid_parameter(call, "request");
         /* What would be refused in the end is refused before its bytes are copied. */
-        r = queue_check(uploads->manager->queue, call, request);
+        r = queue_check(uploads->manager->queue, call, caller, request);
         if (r != 0)
                 return MIN(r, 0);
 

@@ -53,6 +53,8 @@ typedef enum Statement {
         STATEMENT_ADD_KEY,
         STATEMENT_MERGE_KEY,
         STATEMENT_REVOKE_KEY,
+        STATEMENT_ROTATE_KEY,
+        STATEMENT_USE_KEY,
         STATEMENT_DELETE_KEY,
         STATEMENT_GET_KEY,
         STATEMENT_LIST_KEYS,

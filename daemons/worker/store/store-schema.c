@@ -260,6 +260,17 @@ const char *const store_migrations[] = {
         "  charged INTEGER NOT NULL,"
         "  unknown INTEGER NOT NULL"
         ") STRICT;",
+
+        /* 16 → 17: what keys may do, and their secret before the last rotation (client-key.h). */
+        "ALTER TABLE client_key ADD COLUMN owner TEXT;"
+        "ALTER TABLE client_key ADD COLUMN former_hash BLOB;"
+        "ALTER TABLE client_key ADD COLUMN former_until INTEGER;"
+        "ALTER TABLE client_key ADD COLUMN expires_at INTEGER;"
+        "ALTER TABLE client_key ADD COLUMN used_at INTEGER;"
+        "ALTER TABLE client_key ADD COLUMN models TEXT;"
+        "ALTER TABLE client_key ADD COLUMN networks TEXT;"
+        "ALTER TABLE client_key ADD COLUMN requests_per_minute INTEGER;"
+        "ALTER TABLE client_key ADD COLUMN images_per_minute INTEGER;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

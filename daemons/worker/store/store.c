@@ -15,6 +15,11 @@
         "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before, picture, origin, priority, " \
         "optimised"
 #define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
+#define KEY_COLUMNS \
+        "id, name, hash, created_at, revoked_at, daily_budget, monthly_budget, owner, former_hash, former_until, expires_at, " \
+        "used_at, models, networks, requests_per_minute, images_per_minute"
+#define ADD_KEY \
+        "INSERT INTO client_key (" KEY_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
 #define BATCH_COLUMNS "sequence, id, key, model, metadata, items, created_at, cancelled_at"
 
 static const char *const statement_texts[_STATEMENTS] = {
@@ -177,21 +182,25 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "INSERT OR REPLACE INTO budget_pause (id, since, until_day, reason) VALUES (1, ?1, ?2, ?3)",
         [STATEMENT_BUDGET_END_PAUSE] = "DELETE FROM budget_pause",
         [STATEMENT_ADD_KEY] =
-                "INSERT INTO client_key (id, name, hash, created_at, revoked_at, daily_budget, monthly_budget) "
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                ADD_KEY,
+        /* Of the state in use goes before the restored one all but a revocation, which stands. */
         [STATEMENT_MERGE_KEY] =
-                "INSERT INTO client_key (id, name, hash, created_at, revoked_at, daily_budget, monthly_budget) "
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
-                "ON CONFLICT (id) DO UPDATE SET name = excluded.name, hash = excluded.hash, "
-                "revoked_at = coalesce(revoked_at, excluded.revoked_at), daily_budget = excluded.daily_budget, "
-                "monthly_budget = excluded.monthly_budget",
+                ADD_KEY " ON CONFLICT (id) DO UPDATE SET name = excluded.name, owner = excluded.owner, hash = excluded.hash, "
+                "former_hash = excluded.former_hash, former_until = excluded.former_until, "
+                "revoked_at = coalesce(revoked_at, excluded.revoked_at), expires_at = excluded.expires_at, "
+                "used_at = excluded.used_at, daily_budget = excluded.daily_budget, monthly_budget = excluded.monthly_budget, "
+                "models = excluded.models, networks = excluded.networks, requests_per_minute = excluded.requests_per_minute, "
+                "images_per_minute = excluded.images_per_minute",
         [STATEMENT_REVOKE_KEY] = "UPDATE client_key SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1",
+        [STATEMENT_ROTATE_KEY] =
+                "UPDATE client_key SET hash = ?2, former_hash = ?3, former_until = ?4 WHERE id = ?1 AND revoked_at IS NULL",
+        [STATEMENT_USE_KEY] =
+                "UPDATE client_key SET used_at = ?2 WHERE id = ?1 AND (used_at IS NULL OR used_at NOT BETWEEN ?2 - ?3 AND ?2)",
         [STATEMENT_DELETE_KEY] = "DELETE FROM client_key WHERE id = ?1",
         [STATEMENT_GET_KEY] =
-                "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
-                "WHERE id = ?1",
+                "SELECT " KEY_COLUMNS " FROM client_key WHERE id = ?1",
         [STATEMENT_LIST_KEYS] =
-                "SELECT id, name, hash, created_at, revoked_at, daily_budget, monthly_budget FROM client_key "
+                "SELECT " KEY_COLUMNS " FROM client_key "
                 "WHERE sequence > coalesce((SELECT sequence FROM client_key WHERE id = ?1), 0) "
                 "ORDER BY sequence LIMIT ?2",
         [STATEMENT_ADD_UPLOAD] =

@@ -131,6 +131,12 @@ int store_add_key(Store *store, const ClientKey *key);
 int store_merge_key(Store *store, const ClientKey *key);
 int store_revoke_key(Store *store, const char *id, usec_t now);
 int store_delete_key(Store *store, const char *id);
+
+/* Gives it the secret, and the former one, of *key. STORE_NOT_FOUND: there is no such key, or it is revoked. */
+int store_rotate_key(Store *store, const ClientKey *key);
+
+/* It has been used: kept to a minute. */
+int store_use_key(Store *store, const char *id, usec_t now);
 int store_get_key(Store *store, const char *id, ClientKey *ret);
 
 /* Oldest first, behind `after` (NULL: from the first), up to `limit`. Returns their number. */
