@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "bearer-token.h"
+#include "rate-headers.h"
 #include "worker-error.h"
 
 typedef struct Exchange {
@@ -85,12 +86,21 @@ static void tell_progress(Exchange *exchange, const VarlinkReply *reply) {
                 http_request_answer(request, r, NULL);
 }
 
+/* The first reply has them, the answer may be made of a later one. */
+static void keep_rates(Exchange *exchange, const VarlinkReply *reply) {
+        JsonValue *facts = reply->status >= 0 ? rate_facts(reply->parameters) : NULL;
+
+        if (facts)
+                http_request_set_rates(exchange->request, facts);
+}
+
 static void on_reply(const VarlinkReply *reply, void *userdata) {
         _cleanup_(exchange_freep) Exchange *exchange = NULL;
         HttpRequest *request;
         HttpReply *answer = NULL;
         int r;
 
+        keep_rates(userdata, reply);
         if (reply->status >= 0 && reply->continues) {
                 tell_progress(userdata, reply);
                 return;

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "http-framing.h"
 #include "http-server.h"
+#include "rate-headers.h"
 
 struct HttpRequest {
         HttpConnection *connection;
@@ -35,6 +36,7 @@ struct HttpRequest {
         uint64_t read, stride; /* bytes by it; those since its progress was asked for */
 
         HttpReply *reply;
+        JsonValue *rates; /* of its key, for the answer; or NULL */
         bool begun, complete, suspended, closing;
         void *work;
         HttpWorkCancel cancel;
@@ -76,6 +78,7 @@ HttpRequest *http_request_free(HttpRequest *request) {
         buffer_done(&request->body);
         drop_reader(request);
         (void) http_reply_free(request->reply);
+        (void) json_free(request->rates);
         free(request);
         return NULL;
 }
@@ -150,6 +153,11 @@ void http_request_answer(HttpRequest *request, int r, HttpReply *reply) {
                 return;
         }
 
+        if (r >= 0 && request->rates) {
+                r = rate_headers_add(reply, request->rates);
+                if (r < 0)
+                        (void) http_reply_free(reply);
+        }
         if (r < 0) {
                 (void) log_record(LOG_DEBUG, r, LOG_FIELDS({ "ATELIER_REQUEST", request->id }),
                                   "an answer could not be made");
@@ -166,6 +174,11 @@ void http_request_answer_error(HttpRequest *request, const ApiError *error) {
 
         r = http_reply_new_error(&reply, error);
         http_request_answer(request, r, reply);
+}
+
+void http_request_set_rates(HttpRequest *request, JsonValue *facts) {
+        (void) json_free(request->rates);
+        request->rates = facts;
 }
 
 void http_request_set_work(HttpRequest *request, void *work, HttpWorkCancel cancel) {

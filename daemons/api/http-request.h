@@ -33,6 +33,9 @@ usec_t http_request_started_at(const HttpRequest *request); /* monotonic */
 void http_request_answer(HttpRequest *request, int r, HttpReply *reply);
 void http_request_answer_error(HttpRequest *request, const ApiError *error);
 
+/* What is said of its key's rates (rate-headers.h), for the answer that is to come; taken over. */
+void http_request_set_rates(HttpRequest *request, JsonValue *facts);
+
 /* What is under way for the request; cancelled should the request end first. NULL: nothing any more. */
 typedef void (*HttpWorkCancel)(void *work);
 void http_request_set_work(HttpRequest *request, void *work, HttpWorkCancel cancel);

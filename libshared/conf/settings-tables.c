@@ -269,6 +269,11 @@ static const ConfSetting worker_settings[] = {
           .help = "Jobs in progress at a time." },
         { "queue_max", CONF_INTEGER, FIELD(WorkerSettings, queue_max), RANGE(1, 10000000), .fallback = "100000",
           .help = "Jobs that may wait; further ones are refused with 503." },
+        { "requests_per_minute", CONF_INTEGER, FIELD(WorkerSettings, requests_per_minute), RANGE(0, 1000000), .fallback = "0",
+          .help = "Requests for images that a client's key may make in a minute, where it has no limit of its own; further "
+                  "ones are refused with 429. 0 is no limit." },
+        { "images_per_minute", CONF_INTEGER, FIELD(WorkerSettings, images_per_minute), RANGE(0, 1000000), .fallback = "0",
+          .help = "The same for images that are made for them: those of the cache do not count." },
         { "attempts_max", CONF_INTEGER, FIELD(WorkerSettings, attempts_max), RANGE(1, 20), .fallback = "3",
           .help = "Attempts of one job: an attempt is made again where it was not charged and may go better, or where "
                   "retry_unknown says so." },

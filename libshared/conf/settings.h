@@ -163,6 +163,7 @@ typedef struct ApiSettings {
 
 typedef struct WorkerSettings {
         int64_t concurrency;          /* jobs in progress at a time */
+        int64_t requests_per_minute, images_per_minute;  /* of a client's key, where it says nothing of it; 0: no limit */
         int64_t queue_max;            /* jobs that wait; further ones are refused with 503 */
         int64_t attempts_max;         /* of one job; those that the end of the worker interrupted apart */
         usec_t retry_min, retry_max;  /* between two attempts, where the provider names no time */

@@ -43,11 +43,13 @@ int batch_reply_result(VarlinkCall *call, const char *id, int result) {
         return r < 0 ? r : varlink_call_error(call, "io.atelier.Queue.BatchNotFound", TAKE_PTR(parameters));
 }
 
-static int reply_batch(VarlinkCall *call, const Batch *batch) {
+static int reply_batch(VarlinkCall *call, const Batch *batch, const RateClaim *rates) {
         _cleanup_(json_freep) JsonValue *reply = json_new_object();
         int r;
 
         r = json_add(reply, "batch", batch_to_json(batch));
+        if (r >= 0 && rates)
+                r = json_add(reply, "rates", rate_claims_to_json(rates));
         return r < 0 ? varlink_call_error_errno(call, r) : varlink_call_reply(call, TAKE_PTR(reply));
 }
 
@@ -55,7 +57,7 @@ void batch_request_answer(BatchRequest *request, int result) {
         VarlinkCall *call = queue_request_take_call(&request->request);
 
         if (call)
-                queue_log_unanswered(result == 0 ? reply_batch(call, request->batch)
+                queue_log_unanswered(result == 0 ? reply_batch(call, request->batch, request->rates)
                                                  : batch_reply_result(call, request->id, result),
                                      request->id);
 }

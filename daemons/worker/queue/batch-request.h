@@ -1,6 +1,7 @@
 /* The inner side of the batches' calls. */
 #pragma once
 
+#include "keys/rate-limit.h"
 #include "queue/queue-private.h"
 #include "store/store-batch.h"
 
@@ -9,6 +10,7 @@ typedef struct BatchRequest {
         QueueRequest request;        /* first; its own id is not used */
         char id[BATCH_ID_MAX];
         Batch *batch;                /* as it was read */
+        const RateClaim *rates;      /* that the answer tells of; NULL: none */
 } BatchRequest;
 
 void batch_request_init(BatchRequest *request, Queue *queue, VarlinkCall *call, const Caller *caller, const char *id,

@@ -13,6 +13,7 @@
 #include "money/spending.h"
 #include "queue/batch-request.h"
 #include "queue/request-check.h"
+#include "queue/request-rate.h"
 #include "webhooks/webhooks.h"
 
 typedef struct BatchSubmission {
@@ -21,6 +22,8 @@ typedef struct BatchSubmission {
         Batch *submitted;
         BatchItem *items;
         RequestPrice *prices;        /* of the items */
+        unsigned *n_images;          /* the same: that they ask for */
+        RateClaim rates[_RATE_KINDS];
         size_t n_items, fits;
         bool inserted;
 } BatchSubmission;
@@ -35,6 +38,7 @@ static BatchSubmission *batch_submission_free(BatchSubmission *submission) {
         (void) batch_free(submission->submitted);
         batch_items_free(submission->items, submission->n_items);
         free(submission->prices);
+        free(submission->n_images);
         batch_request_done(&submission->base);
         queue_request_free(&submission->base.request);
         return NULL;
@@ -54,12 +58,26 @@ static void pause_if_met(const BatchSubmission *submission) {
                 }
 }
 
+/* A batch is one request, of as many images as the cache does not have. */
+static int submit_within_rates(Store *store, void *userdata) {
+        BatchSubmission *submission = userdata;
+        unsigned images = 0;
+        int r;
+
+        r = store_submit_batch(store, submission->submitted, submission->items, submission->n_items, &submission->fits);
+        for (size_t i = 0; i < submission->n_items && r == 0; i++) {
+                const Job *job = submission->items[i].job;
+
+                images += job->status == JOB_QUEUED && !job->cache.follows ? submission->n_images[i] : 0;
+        }
+        return r != 0 ? r : request_rates_take(store, submission->submitted->key, submission->rates, images);
+}
+
 static int apply_submission(Write *write, Store *store) {
         BatchSubmission *submission = submission_of(write);
         int r;
 
-        r = store_submit_batch(store, submission->submitted, submission->items, submission->n_items,
-                               &submission->fits);
+        r = store_run_in_savepoint(store, submit_within_rates, submission);
         submission->inserted = r == 0;
         if (r == 0) {
                 pause_if_met(submission);
@@ -122,6 +140,8 @@ static int refuse_over_budget(BatchSubmission *submission, VarlinkCall *call) {
 static int refuse(BatchSubmission *submission, VarlinkCall *call, int result) {
         if (result == STORE_OVER_BUDGET)
                 return refuse_over_budget(submission, call);
+        if (result == STORE_OVER_RATE)
+                return request_rates_refuse(call, submission->rates);
         if (result == STORE_KEY_REUSED)
                 return queue_refuse_text(call, 409, "invalid_request_error", "idempotency_key_reused",
                                          "Another batch came with this Idempotency-Key before; a new batch needs a "
@@ -138,6 +158,8 @@ static void on_submitted(Write *write, int result) {
                         count_accepted(submission);
                 queue_release_uncommitted(submission->base.request.queue, (int64_t) submission->n_items);
         }
+        if (result == 0 && submission->inserted)
+                submission->base.rates = submission->rates;
         if (result == 0)
                 batch_request_answer(&submission->base, 0);
         else if ((call = queue_request_take_call(&submission->base.request)))
@@ -196,6 +218,7 @@ static int make_job(BatchSubmission *submission, const SubmitTerms *terms, size_
         r = queue_new_job(&item->job, caller, id_new(id), request, model, translation, ceiling);
         if (r < 0)
                 return r;
+        submission->n_images[i] = (unsigned) json_get_integer(translation->request, "n", 1);
         item->job->priority = terms->priority;
         item->may_wait = queue_settings(submission->base.request.queue)->worker.over_budget == OVER_BUDGET_HOLD;
         if (ceiling > 0) {
@@ -389,7 +412,9 @@ int queue_submit_batch(Queue *queue, VarlinkCall *call, const Caller *caller, co
         submission->n_items = (size_t) cJSON_GetArraySize(items);
         submission->items = calloc(submission->n_items, sizeof(*submission->items));
         submission->prices = calloc(submission->n_items, sizeof(*submission->prices));
-        if (!submission->items || !submission->prices)
+        submission->n_images = calloc(submission->n_items, sizeof(*submission->n_images));
+        request_rates_find(queue->manager, caller, submission->rates);
+        if (!submission->items || !submission->prices || !submission->n_images)
                 return -ENOMEM;
         r = prepare_batch(submission, request_id, terms, items);
         cJSON_ArrayForEach(item, items)

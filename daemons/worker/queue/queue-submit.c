@@ -15,6 +15,7 @@
 #include "queue/picture-cache.h"
 #include "queue/request-check.h"
 #include "queue/request-price.h"
+#include "queue/request-rate.h"
 #include "queue/request-translate.h"
 #include "store/store-budget-wait.h"
 #include "webhooks/webhooks.h"
@@ -27,6 +28,8 @@ typedef struct Submission {
         RequestPrice price;
         Budget budget;
         BudgetVerdict verdict;
+        RateClaim rates[_RATE_KINDS];
+        unsigned n_images;           /* that it asks for */
         bool may_wait;
 } Submission;
 
@@ -47,27 +50,36 @@ static bool may_wait(const Submission *submission) {
         return submission->may_wait && budget_may_have_room(&submission->verdict, submission->price.ceiling);
 }
 
+/* What the cache has costs no image of the rate. */
+static int submit_within_rates(Store *store, void *userdata) {
+        Submission *submission = userdata;
+        Job *job = submission->request.job;
+        int r;
+
+        submission->verdict = (BudgetVerdict) {};
+        r = store_submit(store, job, &submission->budget, &submission->verdict);
+        if (r == STORE_OVER_BUDGET && may_wait(submission)) {
+                /* A budget that is met may pause all spending, whether the job waits or not. */
+                free(spending_refused(submission->request.queue->manager->spending, &submission->verdict,
+                                      submission->price.ceiling));
+                r = store_submit_waiting_for_budget(store, job, submission->price.ceiling);
+        }
+        return r != 0 ? r : request_rates_take(store, job->key, submission->rates,
+                                               job->status == JOB_QUEUED && !job->cache.follows ? submission->n_images : 0);
+}
+
 static int apply_submission(Write *write, Store *store) {
         QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
         Submission *submission = CONTAINER_OF(request, Submission, request);
         int r;
 
-        submission->verdict = (BudgetVerdict) {};
-        r = store_submit(store, request->job, &submission->budget, &submission->verdict);
+        r = store_run_in_savepoint(store, submit_within_rates, submission);
         if (r == STORE_EXISTS) {
                 /* Submitted again by an api whose worker went away, or by its client: it is the same job. */
                 (void) strcpy(request->id, request->job->id);
                 return queue_request_get_job(request, store);
         }
-        if (r == STORE_OVER_BUDGET && may_wait(submission)) {
-                /* A budget that is met may pause all spending, whether the job waits or not. */
-                free(spending_refused(request->queue->manager->spending, &submission->verdict, submission->price.ceiling));
-                r = store_submit_waiting_for_budget(store, request->job, submission->price.ceiling);
-        }
         if (r != 0)
-                return r;
-        r = request->job->key ? store_use_key(store, request->job->key, time_now_realtime()) : 0;
-        if (r < 0)
                 return r;
         request->followed = request->job->cache.follows;
         if (request->job->status == JOB_QUEUED) {
@@ -134,12 +146,16 @@ static int answer(Submission *submission, VarlinkCall *call, int result) {
                 return refuse_over_budget(submission, call);
         if (!call)
                 return 0;
+        if (result == STORE_OVER_RATE)
+                return request_rates_refuse(call, submission->rates);
         if (result == STORE_KEY_REUSED)
                 return queue_refuse_text(call, 409, "invalid_request_error", "idempotency_key_reused",
                                          "Another request came with this Idempotency-Key before; a new request needs a "
                                          "key of its own.");
         if (result != 0)
                 return queue_reply_result(call, request->id, result);
+        if (request->job->key && !request->job->rates)
+                request->job->rates = rate_claims_to_json(submission->rates);
         return watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials);
 }
 
@@ -418,6 +434,8 @@ int queue_submit(Queue *queue, VarlinkCall *call, const Caller *caller, const ch
         submission->price = price;
         submission->may_wait = queue_settings(queue)->worker.over_budget == OVER_BUDGET_HOLD && !varlink_call_wants_more(call);
         set_budget(submission, job);
+        request_rates_find(queue->manager, caller, submission->rates);
+        submission->n_images = (unsigned) json_get_integer(translation.request, "n", 1);
         submission->request.job = TAKE_PTR(job);
         submission->request.with_partials = with_partials;
         commit_group_add(queue->manager->group, &submission->request.write);

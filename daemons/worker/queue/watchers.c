@@ -162,6 +162,8 @@ static int job_reply(const Job *job, JsonValue **ret) {
         int r;
 
         r = json_add(reply, "job", job_to_json(job));
+        if (r >= 0 && job->rates)
+                r = json_add(reply, "rates", cJSON_Duplicate(job->rates, true));
         if (r >= 0)
                 *ret = TAKE_PTR(reply);
         return r;

@@ -154,6 +154,7 @@ Job *job_free(Job *job) {
                 free(*name);
         free(job->webhooks);
         job_forget_defects(job);
+        (void) json_free(job->rates);
         free(job->uploads);
         free(job->idempotency.key);
         free(job->cache.ended);

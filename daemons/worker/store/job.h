@@ -173,6 +173,7 @@ typedef struct Job {
         Failure failure;
         JobImage *images;
         size_t n_images;
+        JsonValue *rates;            /* of a submission: what its reply says of its key (io.atelier.Queue.Rate); or NULL */
         Defect *defects;             /* of the last attempt, recorded with its end; not read again */
         size_t n_defects;
         Attempt *attempts;

@@ -271,6 +271,14 @@ const char *const store_migrations[] = {
         "ALTER TABLE client_key ADD COLUMN networks TEXT;"
         "ALTER TABLE client_key ADD COLUMN requests_per_minute INTEGER;"
         "ALTER TABLE client_key ADD COLUMN images_per_minute INTEGER;",
+
+        /* 17 → 18: what keys have used of their rates (store-rate.h). `kind` has the numbers of rate-limit.h. */
+        "CREATE TABLE rate ("
+        "  key TEXT NOT NULL,"
+        "  kind INTEGER NOT NULL,"
+        "  full_at INTEGER NOT NULL,"      /* when everything has come back */
+        "  PRIMARY KEY (key, kind)"
+        ") STRICT, WITHOUT ROWID;",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

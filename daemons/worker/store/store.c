@@ -277,6 +277,8 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "SELECT EXISTS (SELECT 1 FROM batch_item JOIN batch ON batch.sequence = batch_item.batch "
                 "WHERE batch_item.job = ?1 AND cancelled_at IS NOT NULL) "
                 "AND NOT EXISTS (SELECT 1 FROM job WHERE leader = ?1 AND held = 2)",
+        [STATEMENT_GET_RATE] = "SELECT full_at FROM rate WHERE key = ?1 AND kind = ?2",
+        [STATEMENT_SET_RATE] = "INSERT OR REPLACE INTO rate (key, kind, full_at) VALUES (?1, ?2, ?3)",
         [STATEMENT_ADD_DEFECT] =
                 "INSERT INTO defect (at, kind, detail, job, key, provider, model, provider_request_id, image, sha256, charged, "
                 "unknown) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",

@@ -24,6 +24,7 @@ enum {
         STORE_NOT_FOUND,
         STORE_WRONG_STATE,     /* the job is not in the state that the operation needs */
         STORE_KEY_REUSED,      /* submit: another request came with this idempotency key */
+        STORE_OVER_RATE,       /* the key asks for more than its rates leave */
         STORE_OVER_BUDGET,     /* submit: *verdict says which limit the job would exceed */
 };
 

@@ -488,6 +488,32 @@ export function testKeys(session) {
   });
 }
 
+const RATE = 30; // a minute: one comes back every 2 s
+
+export function testRates(session) {
+  test('the client waits as long as it is told, and is served then', async () => {
+    const { key, token } = atelierctl('keys', 'create', 'a hasty client', `--requests-per-minute=${RATE}`);
+    const client = session.client.withOptions({ apiKey: token, maxRetries: 0 });
+    const body = { model: session.model, size: session.sizes.at(-1), prompt: newPrompt('again and again') };
+    const refusals = [];
+    while (refusals.length === 0)
+      await client.images.generate(body).catch(error => refusals.push(error));
+
+    const [refused] = refusals;
+    assert.ok(refused instanceof OpenAI.RateLimitError, String(refused));
+    assert.deepEqual([refused.code, refused.type], ['rate_limit_exceeded', 'requests']);
+    assert.equal(refused.headers.get('x-ratelimit-remaining-requests'), '0');
+    const milliseconds = Number(refused.headers.get('retry-after-ms'));
+    assert.ok(milliseconds > 0 && milliseconds <= 60000 / RATE, String(milliseconds));
+
+    const began = Date.now();
+    const { data } = await client.withOptions({ maxRetries: 2 }).images.generate(body);
+    assert.equal(data.length, 1);
+    assert.ok(Date.now() - began < 60000 / RATE + 1500, 'it waited longer than it was told');
+    atelierctl('keys', 'revoke', key.id);
+  });
+}
+
 // Fetches without a key, as a browser would, and compares with the hash in the name.
 async function checkLink(link) {
   const { pathname } = new URL(link);

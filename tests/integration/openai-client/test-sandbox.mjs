@@ -10,6 +10,7 @@ import {
   testKeys,
   testLinks,
   testModels,
+  testRates,
   testStreams,
 } from './client-tests.mjs';
 import { testEditLimits, testEditStreams, testEdits, testJsonEdits } from './edit-tests.mjs';
@@ -25,5 +26,6 @@ testJsonEdits(session);
 testEditLimits(session);
 testJobs(session);
 testKeys(session);
+testRates(session);
 testLinks(session, ['sandbox']);
 await run();
