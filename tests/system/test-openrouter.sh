@@ -3,7 +3,7 @@
 source "$CHECKOUT/tests/system/rig/requests.sh"
 source "$CHECKOUT/tests/system/rig/router.sh"
 
-MIXED=200
+MIXED=300
 
 # paint MODEL PROMPT [JSON-MEMBERS]
 paint() {
