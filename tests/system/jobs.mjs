@@ -3,12 +3,15 @@
 //   jobs.mjs submit COUNT CONNECTIONS [REQUEST]   until COUNT are accepted (202); prints their ids. Each try has a prompt of
 //                                                 its own, so that a job whose answer was lost is nobody's
 //   jobs.mjs ask COUNT CONNECTIONS [REQUEST]      COUNT synchronous requests, each tried once; prints the status of each
+//   jobs.mjs edit COUNT CONNECTIONS [REQUEST]     the same of edits of a small picture
 //   jobs.mjs show                                 every job there is: its id, status, number of attempts, error's code
 //
 // REQUEST is JSON: what is not the sandbox's smallest picture.
 
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { drawImage } from '../fakes/image.mjs';
 
 const ANSWER_TIMEOUT_MS = 60000;
 const PAUSE_MS = 20;
@@ -43,9 +46,10 @@ function call(method, path, body, headers = {}) {
 
 let tries = 0;
 
+const describe = () => ({ model: 'sandbox', prompt: `job ${process.pid} try ${++tries}`, size: '64x64' });
+
 function generation(more, headers) {
-  const prompt = `job ${process.pid} try ${++tries}`;
-  return call('POST', '/v1/images/generations', { model: 'sandbox', prompt, size: '64x64', ...more }, headers);
+  return call('POST', '/v1/images/generations', { ...describe(), ...more }, headers);
 }
 
 // Runs `work` COUNT times, so many at a time.
@@ -70,6 +74,14 @@ async function ask(more) {
   console.log(answer.status);
 }
 
+const picture = drawImage({ width: 64, height: 64, seed: 'picture' }).toString('base64');
+
+async function edit(more) {
+  const images = [{ image_url: `data:image/png;base64,${picture}` }];
+  const answer = await call('POST', '/v1/images/edits', { ...describe(), images, ...more }).catch(error => ({ status: error.message }));
+  console.log(answer.status);
+}
+
 async function show() {
   for (let after = '', more = true; more; ) {
     const { status, text } = await call('GET', `/v1/jobs?limit=${PAGE}${after && `&after=${after}`}`);
@@ -83,6 +95,6 @@ async function show() {
 }
 
 const [command, count, connections, more = '{}'] = process.argv.slice(2);
-const work = { submit, ask }[command];
+const work = { submit, ask, edit }[command];
 await (work ? spread(Number(count), Number(connections), () => work(JSON.parse(more))) : show());
 agent.destroy();

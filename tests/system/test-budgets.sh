@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # No budget is ever exceeded, whoever asks at the same time and whoever is killed; what was booked can be checked.
-deadline=400
+deadline=600
 source "$CHECKOUT/tests/system/rig/requests.sh"
 source "$CHECKOUT/tests/system/rig/provider.sh"
 source "$CHECKOUT/tests/system/rig/ctl.sh"
@@ -11,6 +11,7 @@ KILL_PAUSE=0.2
 KILLS=20
 MIXED=10000
 MIXED_SANITIZED=500
+MIXED_BY_JOB=400
 
 # A picture of 64x64 costs $0.04, and nothing else has a price.
 PRETEND='prices = ( { name = "pretend"; provider = "sandbox"; model = "sandbox"; per_image = [ "64x64 * $0.04" ]; } );'
@@ -41,15 +42,15 @@ assert_sound() {
     assert_eq 0 "$STATUS" "$(err)"
 }
 
-# exhaust ROUNDS CONFIGURATION: 25 of 1,000 that come at once are paid, so many times.
+# exhaust ROUNDS CONFIGURATION [COMMAND]: 25 of 1,000 that come at once are paid, so many times; COMMAND is of jobs.mjs.
 exhaust() {
-    local round rounds=$1
+    local round rounds=$1 command=${3:-ask}
     # What sanitizers look for shows in the first round or never.
     ! is_sanitized || rounds=1
     configure "$PRETEND $2"
     for ((round = 1; round <= rounds; round++)); do
         forget_everything
-        jobs ask $REQUESTS $REQUESTS >"$SCRATCH/statuses"
+        jobs "$command" $REQUESTS $REQUESTS >"$SCRATCH/statuses"
         assert_eq '25 200 975 429' "$(sort "$SCRATCH/statuses" | uniq -c | xargs)" "round $round"
         assert_eq '1000000 0 0 25' \
             "$(usage '[body.total.spent_micros, body.total.reserved_micros, body.total.unknown_micros, body.total.images].join(" ")')"
@@ -63,6 +64,10 @@ test_a_daily_budget_is_met_exactly() {
 
 test_a_daily_budget_without_the_pause_is_met_exactly() {
     exhaust $ROUNDS 'worker = { daily_budget = "$1"; budget_pause = false; };'
+}
+
+test_a_daily_budget_is_met_exactly_by_edits() {
+    exhaust $ROUNDS 'worker = { daily_budget = "$1"; budget_pause = false; };' edit
 }
 
 test_a_monthly_budget_is_met_exactly() {
@@ -245,18 +250,32 @@ nothing_is_reserved() {
     [[ $(usage body.total.reserved_micros) == 0 ]]
 }
 
-test_the_ledger_is_the_bill_over_mixed_requests() {
-    local count=$MIXED
+# bill_mixed COUNT SEED: requests of every kind; then the ledger, every job and the receipts are held against the bill.
+bill_mixed() {
     start_provider 'worker = { daily_budget = "infinity"; retry_min = "10ms"; retry_max = "20ms"; breaker_failures = 1000;
                                concurrency = 16; cache_ttl = "1h"; };'
-    ! is_sanitized || count=$MIXED_SANITIZED
-    node "$CHECKOUT/tests/system/clients/mixed-requests.mjs" "$count" 16 7
+    node "$CHECKOUT/tests/system/clients/mixed-requests.mjs" "$1" 16 "$2" | tee "$SCRATCH/seen"
     wait_until 60 nothing_is_reserved
     fake /_bill >"$SCRATCH/bill"
     echo "$(billed) requests, $(charged) micro-dollars"
     assert_eq "$(charged) 0" "$(usage 'body.total.spent_micros + " " + body.total.unknown_micros')"
     (($(charged) > 0)) || fail 'nothing was charged'
     assert_sound
+    node "$CHECKOUT/tests/system/clients/audit-ledger.mjs" "$SCRATCH/bill" 10
+}
+
+test_the_ledger_is_the_bill_job_by_job() {
+    local kind
+    bill_mixed $MIXED_BY_JOB 11
+    for kind in hit shared edit replay batch cancelled 'cancel 409'; do
+        grep -q "\"$kind\":" "$SCRATCH/seen" || fail "no $kind among them"
+    done
+}
+
+test_the_ledger_is_the_bill_over_mixed_requests() {
+    local count=$MIXED
+    ! is_sanitized || count=$MIXED_SANITIZED
+    bill_mixed "$count" 7
 }
 
 test_a_restore_does_not_forget_what_was_spent() {

@@ -3,6 +3,8 @@
 source "$CHECKOUT/tests/system/rig/requests.sh"
 source "$CHECKOUT/tests/system/rig/router.sh"
 
+MIXED=300
+
 # paint MODEL PROMPT [JSON-MEMBERS]
 paint() {
     request --json "{\"model\": \"$1\", \"prompt\": \"$2\" ${3:+, $3}}" "$ATELIER/v1/images/generations"
@@ -142,6 +144,16 @@ test_the_ledger_is_its_bill_over_many_requests() {
     assert_eq "$(routed_cost) 0 0" "$(usage)"
     (($(routed) == 40)) || fail "$(routed) requests"
     atelierctl ledger verify
+}
+
+test_the_ledger_is_its_bill_over_mixed_requests() {
+    start_router 'worker = { daily_budget = "infinity"; retry_min = "10ms"; retry_max = "20ms"; breaker_failures = 1000;
+                             attempts_max = 2; concurrency = 16; cache_ttl = "1h"; };'
+    node "$CHECKOUT/tests/system/clients/routed-requests.mjs" $MIXED 8 5
+    router /_bill >"$SCRATCH/bill"
+    assert_eq "$(routed_cost) 0 0" "$(usage)"
+    atelierctl ledger verify
+    node "$CHECKOUT/tests/system/clients/audit-ledger.mjs" "$SCRATCH/bill" 5
 }
 
 test_the_health_says_whether_its_key_is_good() {

@@ -150,7 +150,8 @@ const KINDS = {
   async cancellation(number) {
     const { headers } = await generate({ ...describe(number), stream: undefined, partial_images: undefined }, { prefer: 'respond-async' });
     await pause(random(2) * random(50));
-    count1(`cancel ${(await call('DELETE', headers.location)).status}`);
+    const { status, text } = await call('DELETE', headers.location);
+    count1(status === 200 ? (JSON.parse(text).status ?? 'deleted') : `cancel ${status}`);
   },
 
   async batch(number) {
@@ -161,7 +162,7 @@ const KINDS = {
     const { headers } = await expect('POST', '/v1/batches', JSON.stringify({ requests }));
     if (random(3) > 0) return;
     await pause(random(50));
-    count1(`cancel ${(await call('POST', `${headers.location}/cancel`)).status}`);
+    count1(`cancel batch ${(await call('POST', `${headers.location}/cancel`)).status}`);
   },
 };
 
