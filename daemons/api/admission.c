@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "cors.h"
 #include "multipart.h"
 
 #define CONTENT_TYPE_JSON "application/json"
@@ -147,11 +148,16 @@ void admission_check(ApiManager *manager, HttpRequest *request) {
         ApiError error;
         int r;
 
+        cors_look(request, settings->cors_origins);
         r = check_framing(request, &error);
         if (r == 0)
                 r = check_client(settings, request, &error);
         if (r == 0)
                 r = check_route(request, &error, &allow);
+        if (allow && cors_is_preflight(request, settings->cors_origins)) {
+                cors_answer_preflight(request, settings->cors_max_age);
+                return;
+        }
         if (r == 0)
                 r = check_query(request, &error);
         if (r == 0)

@@ -17,6 +17,12 @@
 #include "http-server.h"
 #include "rate-headers.h"
 
+/* Beside those that a page may read of any answer. */
+#define EXPOSED_HEADERS \
+        "x-request-id, Location, ETag, Retry-After, retry-after-ms, x-should-retry, Preference-Applied, x-atelier-cache, " \
+        "x-atelier-optimised, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, " \
+        "x-ratelimit-limit-images, x-ratelimit-remaining-images, x-ratelimit-reset-images"
+
 struct HttpRequest {
         HttpConnection *connection;
         struct MHD_Connection *mhd;
@@ -37,6 +43,8 @@ struct HttpRequest {
 
         HttpReply *reply;
         JsonValue *rates; /* of its key, for the answer; or NULL */
+        bool speaks_cors;
+        char *cors_origin; /* that may read the answer; or NULL */
         bool begun, complete, suspended, closing;
         void *work;
         HttpWorkCancel cancel;
@@ -79,6 +87,7 @@ HttpRequest *http_request_free(HttpRequest *request) {
         drop_reader(request);
         (void) http_reply_free(request->reply);
         (void) json_free(request->rates);
+        free(request->cors_origin);
         free(request);
         return NULL;
 }
@@ -147,14 +156,33 @@ static HttpReply *internal_error(void) {
         return reply;
 }
 
+static int add_cors(const HttpRequest *request, HttpReply *reply) {
+        int r;
+
+        r = http_reply_add_header(reply, "Vary", "Origin");
+        if (r < 0 || !request->cors_origin)
+                return r;
+        r = http_reply_add_header(reply, "Access-Control-Allow-Origin", request->cors_origin);
+        return r < 0 ? r : http_reply_add_header(reply, "Access-Control-Expose-Headers", EXPOSED_HEADERS);
+}
+
+/* What does not depend on what is answered. */
+static int add_headers(const HttpRequest *request, HttpReply *reply) {
+        int r = 0;
+
+        if (request->speaks_cors)
+                r = add_cors(request, reply);
+        return r < 0 || !request->rates ? r : rate_headers_add(reply, request->rates);
+}
+
 void http_request_answer(HttpRequest *request, int r, HttpReply *reply) {
         if (request->reply) {
                 (void) http_reply_free(reply);
                 return;
         }
 
-        if (r >= 0 && request->rates) {
-                r = rate_headers_add(reply, request->rates);
+        if (r >= 0) {
+                r = add_headers(request, reply);
                 if (r < 0)
                         (void) http_reply_free(reply);
         }
@@ -174,6 +202,17 @@ void http_request_answer_error(HttpRequest *request, const ApiError *error) {
 
         r = http_reply_new_error(&reply, error);
         http_request_answer(request, r, reply);
+}
+
+/* Where memory is short the page may not read the answer. */
+void http_request_set_cors(HttpRequest *request, const char *origin) {
+        request->speaks_cors = true;
+        free(request->cors_origin);
+        request->cors_origin = origin ? strdup(origin) : NULL;
+}
+
+bool http_request_cors_allowed(const HttpRequest *request) {
+        return request->cors_origin;
 }
 
 void http_request_set_rates(HttpRequest *request, JsonValue *facts) {

@@ -33,6 +33,10 @@ usec_t http_request_started_at(const HttpRequest *request); /* monotonic */
 void http_request_answer(HttpRequest *request, int r, HttpReply *reply);
 void http_request_answer_error(HttpRequest *request, const ApiError *error);
 
+/* CORS is spoken: the answer varies with Origin, and names it where it is allowed (NULL: it is not). Copied. */
+void http_request_set_cors(HttpRequest *request, const char *origin);
+bool http_request_cors_allowed(const HttpRequest *request);
+
 /* What is said of its key's rates (rate-headers.h), for the answer that is to come; taken over. */
 void http_request_set_rates(HttpRequest *request, JsonValue *facts);
 

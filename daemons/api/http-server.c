@@ -282,10 +282,25 @@ static void *on_uri(_unused_ void *userdata, const char *uri, struct MHD_Connect
         return request;
 }
 
+/* For browsers: what comes is what it says that it is, stands in no frame, betrays no address that it was reached by (a link to
+ * an image is as good as a key), and is kept by nobody unless it says how long. */
+static int add_security_headers(HttpReply *reply) {
+        int r;
+
+        r = http_reply_add_header(reply, "X-Content-Type-Options", "nosniff");
+        if (r >= 0)
+                r = http_reply_add_header(reply, "X-Frame-Options", "DENY");
+        if (r >= 0)
+                r = http_reply_add_header(reply, "Referrer-Policy", "no-referrer");
+        if (r < 0 || MHD_get_response_header(http_reply_response(reply), MHD_HTTP_HEADER_CACHE_CONTROL))
+                return r;
+        return http_reply_add_header(reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+}
+
 static enum MHD_Result queue_answer(HttpServer *server, HttpRequest *request) {
         HttpReply *reply = http_request_reply(request);
 
-        if (!reply || http_reply_add_header(reply, HEADER_REQUEST_ID, http_request_id(request)) < 0)
+        if (!reply || http_reply_add_header(reply, HEADER_REQUEST_ID, http_request_id(request)) < 0 || add_security_headers(reply) < 0)
                 return MHD_NO;
         if ((server->quiesced || http_request_closing(request)) &&
             http_reply_add_header(reply, MHD_HTTP_HEADER_CONNECTION, "close") < 0)

@@ -123,8 +123,6 @@ static int answer_bytes(const HttpRequest *request, const ImageName *name, int f
         if (r >= 0)
                 r = http_reply_add_header(reply, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
         if (r >= 0)
-                r = http_reply_add_header(reply, "X-Content-Type-Options", "nosniff");
-        if (r >= 0)
                 r = add_validators(reply, request, name);
         if (r < 0)
                 return r;

@@ -163,8 +163,8 @@ static int expect_string(const ConfSetting *setting, Buffer *buffer) {
 static int expect_strings(const ConfSetting *setting, Buffer *buffer) {
         int64_t max = setting->max ? setting->max : CONF_STRINGS_MAX;
 
-        return buffer_printf(buffer, "a list of %" PRIi64 " to %" PRIi64 " strings such as [ \"a\", \"b\" ]",
-                             setting->min, max);
+        return buffer_printf(buffer, "a list of %" PRIi64 " to %" PRIi64 " %s", setting->min, max,
+                             setting->element ? setting->element->expected : "strings such as [ \"a\", \"b\" ]");
 }
 
 int value_expect(const ConfSetting *setting, Buffer *buffer) {

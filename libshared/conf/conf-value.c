@@ -223,7 +223,7 @@ static size_t strings_max(const ConfSetting *setting) {
 bool value_element_fits(const ConfSetting *setting, const char *text) {
         if (setting->type == CONF_FLAGS)
                 return find_value(setting, text) >= 0;
-        return check_text(text, 1, CONF_TEXT_BYTES_MAX) == 0;
+        return check_text(text, 1, CONF_TEXT_BYTES_MAX) == 0 && (!setting->element || setting->element->fits(text));
 }
 
 int value_parse_list(const ConfSetting *setting, char *const *texts, size_t count, void *field) {

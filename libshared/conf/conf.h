@@ -32,6 +32,12 @@ typedef enum ConfType {
 
 typedef struct ConfTable ConfTable;
 
+/* What the texts of a list are. */
+typedef struct ConfElement {
+        bool (*fits)(const char *text);
+        const char *expected;           /* "origins such as …" */
+} ConfElement;
+
 typedef struct ConfSetting {
         const char *name;               /* in its section */
         ConfType type;
@@ -39,6 +45,7 @@ typedef struct ConfSetting {
         const char *environment;        /* variable that overrides it, or NULL; lists with commas */
         int64_t min, max;
         const char *const *values;      /* CONF_ENUM, CONF_FLAGS: names, ended by NULL */
+        const ConfElement *element;     /* CONF_STRINGS; NULL: any text */
         const char *fallback;           /* default as a variable would have it; NULL: unset (0, NULL) */
         const char *presets[3];         /* for development, staging, production; NULL: the default */
         const ConfTable *table;         /* CONF_GROUPS: its first setting is the CONF_STRING `name` */

@@ -1,5 +1,7 @@
 #include "conf/settings-tables.h"
 
+#include "base/web-origin.h"
+
 #define KIB INT64_C(1024)
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
@@ -25,6 +27,12 @@ static const char *const over_budget_names[] = { "refuse", "hold", NULL };
 static const char *const optimise_names[] = { "never", "asked", "always", NULL };
 static const char *const severity_names[] = { "info", "warning", "critical", NULL };
 static const char *const answer_names[] = { "url", "b64_json", NULL };
+
+static const ConfElement web_origin = {
+        web_origin_valid,
+        "origins as browsers write them, such as [ \"https://app.example.com\", \"http://localhost:3000\" ]: no path, no final "
+        "slash, no port that goes without saying",
+};
 
 static const ConfSetting provider_settings[] = {
         { "name", CONF_STRING, FIELD(ProviderConf, name), RANGE(1, 64),
@@ -244,6 +252,10 @@ static const ConfSetting api_settings[] = {
         { "public_url", CONF_URL, FIELD(ApiSettings, public_url),
           .help = "Base of links to images; built from the Host of the request while unset." },
         { "hosts", CONF_STRINGS, FIELD(ApiSettings, hosts), .help = "Names taken in Host beside those of loopback." },
+        { "cors_origins", CONF_STRINGS, FIELD(ApiSettings, cors_origins), .environment = "CORS_ORIGINS", .element = &web_origin,
+          .help = "Origins of web pages that may ask from a browser (CORS); none while empty." },
+        { "cors_max_age", CONF_DURATION, FIELD(ApiSettings, cors_max_age), RANGE(0, USEC_PER_DAY), .fallback = "1h",
+          .help = "For how long a browser may keep what it was told of them." },
         { "body_bytes_max", CONF_SIZE, FIELD(ApiSettings, body_bytes_max), RANGE(KIB, 64 * MIB), .fallback = "1M",
           .help = "Largest body of a request." },
         { "upload_bytes_max", CONF_SIZE, FIELD(ApiSettings, upload_bytes_max), RANGE(KIB, 64 * MIB), .fallback = "50M",

@@ -149,6 +149,8 @@ typedef struct WebhookConf {
 
 typedef struct ApiSettings {
         char *public_url;             /* base of image links, without final slash; NULL: from Host */
+        char **cors_origins;          /* of web pages that may ask */
+        usec_t cors_max_age;          /* for which a browser may keep the answer to a preflight */
         char **hosts;                 /* further names taken in Host; may be NULL */
         uint64_t body_bytes_max;      /* of a request */
         uint64_t upload_bytes_max;    /* of one picture that is uploaded */
