@@ -206,24 +206,54 @@ test_the_alert_is_told_once() {
 }
 
 # The provider's own bill is never more than what is booked, and that never more than the budget.
-test_a_budget_holds_while_the_worker_is_killed() {
-    start_provider 'worker = { daily_budget = "$0.4"; budget_pause = false; concurrency = 16; };'
-    fake --json '{"rules": [{"act": "late=300"}]}' /_control
-    jobs ask $REQUESTS 100 '{"model": "gpt-image-2", "size": "1024x1024", "quality": "low"}' >"$SCRATCH/statuses" &
-    local client=$! kill pid
+# kill_workers: as long as the client asks.
+kill_workers() {
+    local kill pid
     for ((kill = 0; kill < KILLS; kill++)); do
         sleep $KILL_PAUSE
         pid=$(systemctl show --value --property=MainPID atelier-worker)
         ((pid == 0)) || kill -KILL "$pid" || true
     done
+}
+
+# hold_under_kills WORKER-SETTINGS [CONFIGURATION]: of a budget of $0.4, which $TOKEN's may be.
+hold_under_kills() {
+    start_provider "worker = { $1 concurrency = 16; }; ${2:-}"
+    [[ -z ${KEY_OPTION:-} ]] || TOKEN=$(atelierctl keys create spender "$KEY_OPTION")
+    export TOKEN
+    fake --json '{"rules": [{"act": "late=300"}]}' /_control
+    jobs ask $REQUESTS 100 '{"model": "gpt-image-2", "size": "1024x1024", "quality": "low"}' >"$SCRATCH/statuses" &
+    local client=$!
+    kill_workers
     wait "$client"
     local bill booked
     bill=$(charged)
-    booked=$(usage 'body.total.spent_micros + body.total.unknown_micros')
-    echo "charged $bill, booked $booked, $(usage 'JSON.stringify(body.total)')"
+    ctl --json usage
+    booked=$(json 'it.total.spent_micros + it.total.unknown_micros')
+    echo "charged $bill, booked $booked, $(json 'JSON.stringify(it.total)')"
     ((bill > 0 && bill <= booked && booked <= 400000)) || fail "charged $bill, booked $booked"
-    assert_eq 0 "$(usage body.total.reserved_micros)"
+    assert_eq 0 "$(json it.total.reserved_micros)"
     assert_sound
+}
+
+test_a_daily_budget_holds_while_the_worker_is_killed() {
+    hold_under_kills 'daily_budget = "$0.4"; budget_pause = false;'
+}
+
+test_a_monthly_budget_holds_while_the_worker_is_killed() {
+    hold_under_kills 'monthly_budget = "$0.4";'
+}
+
+test_a_total_budget_holds_while_the_worker_is_killed() {
+    hold_under_kills 'total_budget = "$0.4";'
+}
+
+test_a_models_budget_holds_while_the_worker_is_killed() {
+    hold_under_kills '' 'models = ( { name = "gpt-image-2"; daily_budget = "$0.4"; } );'
+}
+
+test_a_keys_budget_holds_while_the_worker_is_killed() {
+    KEY_OPTION=--monthly-budget=0.4 hold_under_kills ''
 }
 
 test_what_is_booked_is_what_the_provider_charges() {
