@@ -63,6 +63,21 @@ test_a_job_and_a_receipt_tell_what_was_wrong() {
     assert_eq 'completed undefined' "$(answer '`${body.status} ${body.defects}`')"
 }
 
+test_a_receipt_is_of_its_own_image() {
+    local id flat good
+    start_provider
+    ask image=first_flat '"n": 2'
+    id=$(job 'body.data[0].id')
+    request "$ATELIER/v1/jobs/$id"
+    assert_eq '1:single_colour' "$(answer 'body.defects.map(d => `${d.image}:${d.kind}`).join()')"
+    flat=$(answer 'body.result.data[0].url.match(/images\/([0-9a-f]{64})/)[1]')
+    good=$(answer 'body.result.data[1].url.match(/images\/([0-9a-f]{64})/)[1]')
+    request "$ATELIER/v1/images/$flat/receipt"
+    assert_eq "$id 1" "$(answer '`${body.data[0].job} ${body.data[0].defects.length}`')"
+    request "$ATELIER/v1/images/$good/receipt"
+    assert_eq "$id undefined" "$(answer '`${body.data[0].job} ${body.data[0].defects}`')"
+}
+
 test_the_same_picture_twice_is_listed_once() {
     start_provider
     ask image=same '"n": 3'
