@@ -333,6 +333,8 @@ int job_reply_object(const JsonValue *job, const char *link_base, JsonValue **re
                 r = add_outlook(object, job);
         if (r >= 0)
                 r = add_attempts(object, job);
+        if (r >= 0 && json_has(job, "defects"))
+                r = json_add(object, "defects", cJSON_Duplicate(json_get_array(job, "defects"), true));
         if (r < 0)
                 return r;
 

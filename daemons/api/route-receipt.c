@@ -31,7 +31,7 @@ static JsonValue *make_receipt(const JsonValue *receipt, const char *sha256) {
         static const char *const made[] = { "job", "key", "key_name", NULL };
         static const char *const asked[] = { "format", "width", "height", "size_bytes", "images", "model", "request", "asked",
                                              "provider", "provider_request_id", "charged_micros", "unknown_micros", "day",
-                                             "items", "budgets", "entries", NULL };
+                                             "items", "budgets", "entries", "defects", NULL };
         _cleanup_(json_freep) JsonValue *object = json_new_object();
         char text[MONEY_TEXT_MAX];
         int r;

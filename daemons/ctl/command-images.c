@@ -83,6 +83,10 @@ static void print_entry(const JsonValue *entry) {
         print_line("  note", json_get_string(entry, "note"));
 }
 
+static void print_defect(const JsonValue *defect) {
+        print_line("defect", json_get_string(defect, "detail") ?: json_get_string(defect, "kind"));
+}
+
 static void print_receipt(const JsonValue *receipt) {
         _cleanup_free_ char *job = printable_text(json_get_string(receipt, "job") ?: "?", 0);
         int64_t images = json_get_integer(receipt, "images", 1);
@@ -107,6 +111,8 @@ static void print_receipt(const JsonValue *receipt) {
                 print_budget(item);
         cJSON_ArrayForEach(item, json_get_array(receipt, "entries"))
                 print_entry(item);
+        cJSON_ArrayForEach(item, json_get_array(receipt, "defects"))
+                print_defect(item);
 }
 
 static int images_receipt(Ctl *ctl, int argc, char *argv[]) {

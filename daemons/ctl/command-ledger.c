@@ -55,13 +55,20 @@ typedef struct ListKind {
         int (*print)(const JsonValue *array);
 } ListKind;
 
-static int list_some(const Ctl *ctl, const ListKind *kind, uint64_t after, uint64_t limit) {
+typedef struct ListRange {
+        uint64_t after, limit;
+        const char *since;     /* as it was written, or NULL */
+        usec_t since_time;
+} ListRange;
+
+static int list_some(const Ctl *ctl, const ListKind *kind, const ListRange *range) {
         _cleanup_(json_freep) JsonValue *parameters = json_new_object(), *reply = NULL;
         const JsonValue *array;
         int r;
 
-        if (json_add_integer(parameters, "after", (int64_t) after) < 0 ||
-            json_add_integer(parameters, "limit", (int64_t) limit) < 0)
+        if (json_add_integer(parameters, "after", (int64_t) range->after) < 0 ||
+            json_add_integer(parameters, "limit", (int64_t) range->limit) < 0 ||
+            (range->since && json_add_integer(parameters, "since", (int64_t) range->since_time) < 0))
                 return ctl_fail("memory is short");
         if (ctl_call("worker", kind->method, TAKE_PTR(parameters), &reply) != EXIT_SUCCESS)
                 return EXIT_FAILURE;
@@ -70,25 +77,45 @@ static int list_some(const Ctl *ctl, const ListKind *kind, uint64_t after, uint6
                 return ctl_print_json(array);
         r = kind->print(array);
         if (r == EXIT_SUCCESS && json_get_bool(reply, "has_more", false))
-                printf("There are more: atelierctl ledger %s --after=%lld\n", kind->command,
+                printf("There are more: atelierctl ledger %s%s%s --after=%lld\n", kind->command,
+                       range->since ? " --since=" : "", range->since ?: "",
                        (long long) json_get_integer(array->child->prev, "number", 0));
         return r;
 }
 
+/* A day, or how long ago. */
+static int take_since(const CommandForm *form, ListRange *range) {
+        usec_t now = time_now_realtime(), ago;
+
+        if (time_parse_day(optarg, &range->since_time) < 0) {
+                if (time_parse_duration(optarg, &ago) < 0 || ago > now)
+                        return arguments_misused(form, "--since takes a day such as 2026-11-22 (UTC), or how long ago (30d)");
+                range->since_time = now - ago;
+        }
+        range->since = optarg;
+        return EXIT_SUCCESS;
+}
+
+static int take_option(const CommandForm *form, int option, ListRange *range) {
+        if (option == 's')
+                return take_since(form, range);
+        return option == 'a' ? arguments_number(form, "--after", (uint64_t) JSON_INTEGER_MAX, &range->after)
+                             : arguments_number(form, "--limit", LIST_MAX, &range->limit);
+}
+
 static int run_list(Ctl *ctl, const CommandForm *form, const ListKind *kind, int argc, char *argv[]) {
-        uint64_t after = 0, limit = LIST_DEFAULT;
+        ListRange range = { .limit = LIST_DEFAULT };
         Arguments arguments;
         int option;
 
         arguments_begin(&arguments, ctl, form, argc, argv);
         while ((option = arguments_next(&arguments)) >= 0) {
-                int r = option == 'a' ? arguments_number(form, "--after", (uint64_t) JSON_INTEGER_MAX, &after)
-                                      : arguments_number(form, "--limit", LIST_MAX, &limit);
+                int r = take_option(form, option, &range);
 
                 if (r != EXIT_SUCCESS)
                         return r;
         }
-        return option == ARGUMENTS_STOP ? arguments.result : list_some(ctl, kind, after, limit);
+        return option == ARGUMENTS_STOP ? arguments.result : list_some(ctl, kind, &range);
 }
 
 static int ledger_list(Ctl *ctl, int argc, char *argv[]) {
@@ -140,12 +167,14 @@ static int print_defects(const JsonValue *defects) {
 static int ledger_defects(Ctl *ctl, int argc, char *argv[]) {
         static const ListKind kind = { "io.atelier.Ledger.ListDefects", "defects", "defects", print_defects };
         static const CommandForm form = {
-                .form = "ledger defects [--after=NUMBER] [--limit=N]",
+                .form = "ledger defects [--since=TIME] [--after=NUMBER] [--limit=N]",
                 .help = "What was wrong with replies that were charged, or may have been, oldest first: what a claim for a\n"
                         "refund needs. 20 unless told otherwise.\n\n"
+                        "  --since=TIME     from this day on (2026-11-22, UTC), or not longer ago (30d)\n"
                         "  --after=NUMBER   those behind this one\n"
                         "  --limit=N        so many, at most 1000\n",
                 .options = {
+                        { "since", required_argument, NULL, 's' },
                         { "after", required_argument, NULL, 'a' },
                         { "limit", required_argument, NULL, 'l' },
                         {},
@@ -206,7 +235,8 @@ static int ledger_verify(Ctl *ctl, int argc, char *argv[]) {
 int ctl_ledger(Ctl *ctl, int argc, char *argv[]) {
         static const Command commands[] = {
                 { "list", "[--after=NUMBER] [--limit=N]", "Show what was booked", ledger_list },
-                { "defects", "[--after=NUMBER] [--limit=N]", "Show what was wrong with replies that cost", ledger_defects },
+                { "defects", "[--since=TIME] [--after=NUMBER] [--limit=N]", "Show what was wrong with replies that cost",
+                  ledger_defects },
                 { "verify", "", "Check every entry and every total", ledger_verify },
                 {},
         };

@@ -168,4 +168,6 @@ void job_print(const JsonValue *job) {
                                 json_get_string(failure, "message") ?: "");
         cJSON_ArrayForEach(item, json_get_array(job, "attempts"))
                 print_attempt(item);
+        cJSON_ArrayForEach(item, json_get_array(job, "defects"))
+                print_member("defect", json_get_string(item, "detail") ?: json_get_string(item, "kind"));
 }

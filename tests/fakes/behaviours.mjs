@@ -175,6 +175,9 @@ const IMAGES = {
     return drawImage({ ...picture, format }).toString('base64');
   },
   flat: (_, picture) => drawImage({ ...picture, flat: true }).toString('base64'),
+  // The first of the reply alone.
+  first_flat: (bytes, picture) =>
+    (picture.seed.endsWith('\0' + '0') ? drawImage({ ...picture, flat: true }) : bytes).toString('base64'),
   same: (_, picture) => drawImage({ ...picture, seed: 'the same' }).toString('base64'),
   bomb: (_, picture) => {
     const bytes = drawImage(picture);

@@ -41,6 +41,43 @@ test_a_picture_of_one_colour_is_delivered_and_listed() {
     atelierctl ledger verify
 }
 
+test_a_job_and_a_receipt_tell_what_was_wrong() {
+    local id sha256
+    start_provider
+    ask image=flat '"n": 2'
+    id=$(job 'body.data[0].id')
+    assert_eq undefined "$(job 'body.data[0].defects')"
+    request "$ATELIER/v1/jobs/$id"
+    assert_eq '1:single_colour,2:single_colour,2:duplicate_image' "$(answer 'body.defects.map(d => `${d.image}:${d.kind}`).join()')"
+    assert_eq "$(($(charged) / 2))" "$(answer 'body.defects[2].charged_micros')"
+    sha256=$(answer 'body.defects[0].sha256')
+    request "$ATELIER/v1/images/$sha256/receipt"
+    assert_eq "$id single_colour 3" \
+        "$(answer '`${body.data[0].job} ${body.data[0].defects[0].kind} ${body.data[0].defects.length}`')"
+    ctl images receipt "$sha256"
+    assert_said 0 'defect .*image 2 is image 1 again'
+    ctl jobs show "$id"
+    assert_said 0 'defect .*image 2 is image 1 again'
+    ask times=0
+    request "$ATELIER/v1/jobs/$(job 'body.data[0].id')"
+    assert_eq 'completed undefined' "$(answer '`${body.status} ${body.defects}`')"
+}
+
+test_a_receipt_is_of_its_own_image() {
+    local id flat good
+    start_provider
+    ask image=first_flat '"n": 2'
+    id=$(job 'body.data[0].id')
+    request "$ATELIER/v1/jobs/$id"
+    assert_eq '1:single_colour' "$(answer 'body.defects.map(d => `${d.image}:${d.kind}`).join()')"
+    flat=$(answer 'body.result.data[0].url.match(/images\/([0-9a-f]{64})/)[1]')
+    good=$(answer 'body.result.data[1].url.match(/images\/([0-9a-f]{64})/)[1]')
+    request "$ATELIER/v1/images/$flat/receipt"
+    assert_eq "$id 1" "$(answer '`${body.data[0].job} ${body.data[0].defects.length}`')"
+    request "$ATELIER/v1/images/$good/receipt"
+    assert_eq "$id undefined" "$(answer '`${body.data[0].job} ${body.data[0].defects}`')"
+}
+
 test_the_same_picture_twice_is_listed_once() {
     start_provider
     ask image=same '"n": 3'
@@ -95,6 +132,21 @@ test_good_pictures_are_not_listed() {
     request --json '{"model": "sandbox", "prompt": "x", "size": "64x64", "n": 4}' "$ATELIER/v1/images/generations"
     ctl ledger defects
     assert_said 0 '^There is no such defect.$'
+}
+
+test_a_list_begins_at_a_time() {
+    start_provider
+    ask image=flat
+    for since in 1970-01-01 "$(date -u -d yesterday +%F)" 1h; do
+        ctl ledger defects "--since=$since"
+        assert_said 0 'image 1 is of a single colour'
+    done
+    ctl ledger defects --since="$(date -u -d tomorrow +%F)"
+    assert_said 0 '^There is no such defect.$'
+    for since in yesterday -1 infinity 2026-02-30 ''; do
+        ctl ledger defects "--since=$since"
+        assert_eq 2 "$STATUS" "$since"
+    done
 }
 
 test_lists_come_in_pages() {

@@ -178,6 +178,27 @@ static void test_one_pixel_has_one_colour(void **state) {
         free(png.pixels);
 }
 
+/* Rows without a pixel that has a neighbour to the left, pictures without a row that has one above. */
+static void test_narrow_pictures(void **state) {
+        static const struct {
+                unsigned width, height;
+        } edges[] = { { 1, 2 }, { 1, EDGE }, { 2, 1 }, { 2, 2 }, { 3, 2 }, { EDGE, 1 } };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(edges); i++)
+                for (size_t kind = 0; kind < ELEMENTS(kinds); kind++)
+                        for (uint8_t filter = 0; filter <= 4; filter++) {
+                                Png png = make(kinds[kind].type, kinds[kind].depth, kinds[kind].pixel_bytes, edges[i].width,
+                                               edges[i].height);
+
+                                png.filter = filter;
+                                assert_int_equal(judge(&png), 1);
+                                png.pixels[edges[i].width * edges[i].height * png.pixel_bytes - 1] ^= 1;
+                                assert_int_equal(judge(&png), 0);
+                                free(png.pixels);
+                        }
+}
+
 static void test_what_is_not_looked_at_is_not_suspected(void **state) {
         Png png = make(2, 8, 3, EDGE, EDGE);
         ImageFacts facts;
@@ -243,6 +264,7 @@ int main(void) {
                 cmocka_unit_test(test_a_bit_of_any_pixel_is_another_colour),
                 cmocka_unit_test(test_stripes_differ_in_either_direction),
                 cmocka_unit_test(test_one_pixel_has_one_colour),
+                cmocka_unit_test(test_narrow_pictures),
                 cmocka_unit_test(test_what_is_not_looked_at_is_not_suspected),
                 cmocka_unit_test(test_larger_than_the_limit_is_not_unpacked),
                 cmocka_unit_test(test_broken_data_is_an_error),

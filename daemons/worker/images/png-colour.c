@@ -1,8 +1,10 @@
-/* The problem: a grey rectangle is a good file, and is paid for.
+/* The problem: a grey rectangle is a good file, and is paid for. Pictures are looked at in the worker's loop, which may not stand
+ * still for what a peer has packed.
  *
- * The model: the pixels are unpacked row by row and compared with the first one, up to the first that differs. In a real
- * picture that one comes early, and most are not unpacked at all, as their files are larger than a quarter of their pixels: what
- * has one colour is packed to less than a hundredth. Two rows and zlib's window are all that is kept. */
+ * The model: the rows are unpacked one by one, up to the first pixel that differs from the first one. In a real picture that one
+ * comes early, and most are not unpacked at all, as their files are larger than a quarter of their pixels: what has one colour is
+ * packed to less than a hundredth. Filters are not undone: as long as all pixels so far are of one colour, what each filter makes
+ * of a further one is known, and the row is compared with that. One row and zlib's window are all that is kept. */
 #include "images/png-colour.h"
 
 #include <errno.h>
@@ -20,6 +22,7 @@
 #define PACKED_SHARE 4              /* of its pixels, that a file has at most to be looked at, … */
 #define PACKED_BYTES_MIN 4096       /* … beside this much of other chunks */
 #define PIXEL_BYTES_MAX 8
+#define FILTER_MAX 4
 
 typedef struct Pixels {
         int fd;
@@ -28,7 +31,7 @@ typedef struct Pixels {
         uint8_t input[INPUT_BYTES];
         z_stream packed;
         size_t pixel_bytes, row_bytes;
-        uint8_t *row, *above;       /* row_bytes + 1 each: the first is the filter */
+        uint8_t *row;               /* row_bytes + 1: the first is the filter */
 } Pixels;
 
 static uint32_t read_be32(const uint8_t *p) {
@@ -38,7 +41,6 @@ static uint32_t read_be32(const uint8_t *p) {
 static void pixels_done(Pixels *pixels) {
         (void) inflateEnd(&pixels->packed);
         free(pixels->row);
-        free(pixels->above);
 }
 
 /* Goes to the next IDAT. */
@@ -96,64 +98,55 @@ static int read_row(Pixels *pixels) {
         return 0;
 }
 
-static uint8_t paeth(int left, int above, int corner) {
-        int guess = left + above - corner;
-        int to_left = abs(guess - left), to_above = abs(guess - above), to_corner = abs(guess - corner);
+/* What the filter makes of a sample of a picture whose pixels all have `colour` (ISO/IEC 15948, 9.2). On the edges the pixel to
+ * the left, or the row above, counts as 0. */
+static uint8_t filtered(uint8_t filter, uint8_t colour, bool first_row, bool first_pixel) {
+        uint8_t left = first_pixel ? 0 : colour, above = first_row ? 0 : colour;
 
-        if (to_left <= to_above && to_left <= to_corner)
-                return (uint8_t) left;
-        return (uint8_t) (to_above <= to_corner ? above : corner);
-}
-
-/* ISO/IEC 15948, 9.2. */
-static int undo_filter(Pixels *pixels) {
-        uint8_t filter = pixels->row[0], *row = pixels->row + 1;
-        const uint8_t *above = pixels->above + 1;
-
-        if (filter > 4)
-                return -EBADMSG;
-        for (size_t i = 0; i < pixels->row_bytes && filter > 0; i++) {
-                uint8_t left = i < pixels->pixel_bytes ? 0 : row[i - pixels->pixel_bytes];
-                uint8_t corner = i < pixels->pixel_bytes ? 0 : above[i - pixels->pixel_bytes];
-
-                if (filter == 1)
-                        row[i] = (uint8_t) (row[i] + left);
-                else if (filter == 2)
-                        row[i] = (uint8_t) (row[i] + above[i]);
-                else if (filter == 3)
-                        row[i] = (uint8_t) (row[i] + (left + above[i]) / 2);
-                else
-                        row[i] = (uint8_t) (row[i] + paeth(left, above[i], corner));
+        switch (filter) {
+        case 0:
+                return colour;
+        case 1:
+                return (uint8_t) (colour - left);
+        case 2:
+                return (uint8_t) (colour - above);
+        case 3:
+                return (uint8_t) (colour - (left + above) / 2);
+        default:  /* Paeth: where there is but one neighbour, that one */
+                return first_row && first_pixel ? colour : 0;
         }
-        return 0;
 }
 
-/* Each pixel of the row is as the one before it. */
-static bool row_has_one_colour(const Pixels *pixels) {
+/* The first pixel of the picture is not changed by any filter, as it has no neighbours. */
+static bool row_has_colour(const Pixels *pixels, const uint8_t *colour, bool first_row) {
         const uint8_t *row = pixels->row + 1;
+        uint8_t filter = pixels->row[0];
+        size_t step = pixels->pixel_bytes;
 
-        return memcmp(row, row + pixels->pixel_bytes, pixels->row_bytes - pixels->pixel_bytes) == 0;
+        for (size_t i = 0; i < step; i++) {
+                if (row[i] != filtered(filter, colour[i], first_row, true))
+                        return false;
+                if (pixels->row_bytes > step && row[step + i] != filtered(filter, colour[i], first_row, false))
+                        return false;
+        }
+        return pixels->row_bytes <= 2 * step || memcmp(row + step, row + 2 * step, pixels->row_bytes - 2 * step) == 0;
 }
 
 static int compare_rows(Pixels *pixels, unsigned height) {
-        uint8_t first[PIXEL_BYTES_MAX];
+        uint8_t colour[PIXEL_BYTES_MAX];
 
         for (unsigned y = 0; y < height; y++) {
-                uint8_t *row;
                 int r;
 
                 r = read_row(pixels);
-                if (r >= 0)
-                        r = undo_filter(pixels);
+                if (r >= 0 && pixels->row[0] > FILTER_MAX)
+                        r = -EBADMSG;
                 if (r < 0)
                         return r;
                 if (y == 0)
-                        memcpy(first, pixels->row + 1, pixels->pixel_bytes);
-                if (!row_has_one_colour(pixels) || memcmp(first, pixels->row + 1, pixels->pixel_bytes) != 0)
+                        memcpy(colour, pixels->row + 1, pixels->pixel_bytes);
+                if (!row_has_colour(pixels, colour, y == 0))
                         return 0;
-                row = pixels->above;
-                pixels->above = pixels->row;
-                pixels->row = row;
         }
         return 1;
 }
@@ -186,8 +179,7 @@ int png_is_single_colour(int fd, const ImageFacts *facts) {
         if (size == 0 || size > PNG_COLOUR_BYTES_MAX || facts->size_bytes > PACKED_BYTES_MIN + size / PACKED_SHARE)
                 return 0;
         pixels.row = calloc(1, pixels.row_bytes + 1);
-        pixels.above = calloc(1, pixels.row_bytes + 1);
-        if (!pixels.row || !pixels.above || inflateInit(&pixels.packed) != Z_OK)
+        if (!pixels.row || inflateInit(&pixels.packed) != Z_OK)
                 r = -ENOMEM;
         else
                 r = compare_rows(&pixels, facts->height);

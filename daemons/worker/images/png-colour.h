@@ -8,4 +8,4 @@
  * is. A negative errno of reading it. */
 int png_is_single_colour(int fd, const ImageFacts *facts);
 
-#define PNG_COLOUR_BYTES_MAX (96 * 1024 * 1024)
+#define PNG_COLOUR_BYTES_MAX (32 * 1024 * 1024)  /* 3840 × 2160 of 4 bytes */

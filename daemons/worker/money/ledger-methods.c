@@ -292,6 +292,7 @@ static int on_list_defects(VarlinkCall *call, const JsonValue *parameters, void 
         Manager *manager = userdata;
         Store *store = commit_group_store(manager->group);
         int64_t after = json_get_integer(parameters, "after", 0);
+        int64_t since = json_get_integer(parameters, "since", 0);
         int64_t limit = json_get_integer(parameters, "limit", LEDGER_LIST_DEFAULT);
         Defect *defects;
         size_t count;
@@ -299,11 +300,13 @@ static int on_list_defects(VarlinkCall *call, const JsonValue *parameters, void 
 
         if (after < 0)
                 return varlink_call_invalid_parameter(call, "after");
+        if (since < 0)
+                return varlink_call_invalid_parameter(call, "since");
         if (limit < 1 || limit > LEDGER_LIST_MAX)
                 return varlink_call_invalid_parameter(call, "limit");
         if (!store)
                 return refuse_store(call);
-        r = store_list_defects(store, after, (size_t) limit + 1, &defects, &count);
+        r = store_list_defects(store, after, (usec_t) since, (size_t) limit + 1, &defects, &count);
         if (r < 0)
                 return r;
         r = reply_defects(call, defects, count, (size_t) limit);

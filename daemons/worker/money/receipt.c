@@ -10,7 +10,7 @@
 
 /* An answer ends early rather than become larger than a message may be. */
 #define RECEIPTS_BYTES_MAX (VARLINK_MESSAGE_BYTES_MAX / 2)
-#define RECEIPT_BYTES 32768     /* beside the request: entries, items, budgets */
+#define RECEIPT_BYTES 65536     /* beside the request: entries, items, budgets, defects */
 
 /* The image among those of the job. */
 static const JobImage *find_image(const Job *job, const char *sha256) {
@@ -83,6 +83,19 @@ static int add_entries(JsonValue *value, const ReceiptFacts *facts) {
         return r;
 }
 
+/* Of the image, and of replies that no image could be taken from. */
+static int add_defects(JsonValue *value, const char *sha256, const ReceiptFacts *facts) {
+        _cleanup_(json_freep) JsonValue *array = json_new_array();
+        int r = array ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r >= 0 && i < facts->n_defects; i++)
+                if (facts->defects[i].image == 0 || text_equal(facts->defects[i].sha256, sha256))
+                        r = json_append(array, defect_to_json(&facts->defects[i]));
+        if (r < 0 || !array->child)
+                return r;
+        return json_add(value, "defects", TAKE_PTR(array));
+}
+
 static int add_cost(JsonValue *value, const Job *job, ReceiptFacts *facts) {
         int r;
 
@@ -116,6 +129,8 @@ static int receipt_new(JsonValue **ret, Store *store, const Job *job, const char
                 r = add_request(value, job);
         if (r >= 0)
                 r = add_cost(value, job, facts);
+        if (r >= 0)
+                r = add_defects(value, sha256, facts);
         if (r >= 0)
                 *ret = TAKE_PTR(value);
         return r;

@@ -5,11 +5,21 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatch/dispatcher.h"
+#include "store/store-defect.h"
 
 /* ------------------------------------------------------------------ one job */
 
-static int apply_get(Write *write, Store *store) {
+static int apply_read(Write *write, Store *store) {
         return queue_request_get_job(CONTAINER_OF(write, QueueRequest, write), store);
+}
+
+/* With its defects. */
+static int apply_get(Write *write, Store *store) {
+        QueueRequest *request = CONTAINER_OF(write, QueueRequest, write);
+        int r;
+
+        r = queue_request_get_job(request, store);
+        return r != 0 ? r : store_read_job_defects(store, request->job);
 }
 
 static void finish_read(QueueRequest *request, int result, int (*reply)(QueueRequest *, VarlinkCall *)) {
@@ -48,11 +58,11 @@ static void on_watched(Write *write, int result) {
 }
 
 static int start_read(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials,
-                      void (*done)(Write *, int)) {
+                      int (*apply)(Write *, Store *), void (*done)(Write *, int)) {
         QueueRequest *request;
         int r;
 
-        r = queue_request_new(&request, queue, call, caller, id, apply_get, done);
+        r = queue_request_new(&request, queue, call, caller, id, apply, done);
         if (r < 0)
                 return r;
         request->with_partials = with_partials;
@@ -61,11 +71,11 @@ static int start_read(Queue *queue, VarlinkCall *call, const Caller *caller, con
 }
 
 int queue_get(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id) {
-        return start_read(queue, call, caller, id, false, on_got);
+        return start_read(queue, call, caller, id, false, apply_get, on_got);
 }
 
 int queue_watch(Queue *queue, VarlinkCall *call, const Caller *caller, const char *id, bool with_partials) {
-        return start_read(queue, call, caller, id, with_partials, on_watched);
+        return start_read(queue, call, caller, id, with_partials, apply_read, on_watched);
 }
 
 /* ------------------------------------------------------------------ many jobs */

@@ -24,6 +24,26 @@ void defects_free(Defect *defects, size_t count) {
         free(defects);
 }
 
+static int add_finding(JsonValue *value, const Defect *defect) {
+        int r;
+
+        r = json_add_string(value, "kind", defect_kind_name(defect->kind));
+        return r < 0 ? r : json_add_string(value, "detail", defect->detail);
+}
+
+/* What it is of, and what that cost. */
+static int add_object(JsonValue *value, const Defect *defect) {
+        int r = 0;
+
+        if (defect->image > 0)
+                r = json_add_integer(value, "image", defect->image);
+        if (r >= 0 && *defect->sha256)
+                r = json_add_string(value, "sha256", defect->sha256);
+        if (r >= 0)
+                r = json_add_integer(value, "charged_micros", defect->charged);
+        return r < 0 ? r : json_add_integer(value, "unknown_micros", defect->unknown);
+}
+
 JsonValue *defect_to_json(const Defect *defect) {
         _cleanup_(json_freep) JsonValue *value = json_new_object();
         int r;
@@ -32,9 +52,7 @@ JsonValue *defect_to_json(const Defect *defect) {
         if (r >= 0)
                 r = json_add_integer(value, "at", (int64_t) defect->at);
         if (r >= 0)
-                r = json_add_string(value, "kind", defect_kind_name(defect->kind));
-        if (r >= 0)
-                r = json_add_string(value, "detail", defect->detail);
+                r = add_finding(value, defect);
         if (r >= 0)
                 r = json_add_string(value, "job", defect->job);
         if (r >= 0)
@@ -45,13 +63,17 @@ JsonValue *defect_to_json(const Defect *defect) {
                 r = json_add_string(value, "model", defect->model);
         if (r >= 0)
                 r = json_add_string(value, "provider_request_id", defect->provider_request_id);
-        if (r >= 0 && defect->image > 0)
-                r = json_add_integer(value, "image", defect->image);
-        if (r >= 0 && *defect->sha256)
-                r = json_add_string(value, "sha256", defect->sha256);
         if (r >= 0)
-                r = json_add_integer(value, "charged_micros", defect->charged);
+                r = add_object(value, defect);
+        return r < 0 ? NULL : TAKE_PTR(value);
+}
+
+JsonValue *defect_to_job_json(const Defect *defect) {
+        _cleanup_(json_freep) JsonValue *value = json_new_object();
+        int r;
+
+        r = add_finding(value, defect);
         if (r >= 0)
-                r = json_add_integer(value, "unknown_micros", defect->unknown);
+                r = add_object(value, defect);
         return r < 0 ? NULL : TAKE_PTR(value);
 }

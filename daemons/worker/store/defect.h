@@ -34,5 +34,6 @@ typedef struct Defect {
 /* Of an array, with what its members own. */
 void defects_free(Defect *defects, size_t count);
 
-/* io.atelier.Ledger.Defect. NULL when memory is short. */
+/* io.atelier.Ledger.Defect, io.atelier.Queue.JobDefect. NULL when memory is short. */
 JsonValue *defect_to_json(const Defect *defect);
+JsonValue *defect_to_job_json(const Defect *defect);

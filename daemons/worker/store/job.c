@@ -154,6 +154,7 @@ Job *job_free(Job *job) {
                 free(*name);
         free(job->webhooks);
         job_forget_defects(job);
+        (void) json_free(job->recorded_defects);
         (void) json_free(job->rates);
         free(job->uploads);
         free(job->idempotency.key);
@@ -259,6 +260,8 @@ static int add_optional(JsonValue *value, const Job *job) {
                 r = json_add(value, "reply", cJSON_Duplicate(job->reply, true));
         if (r >= 0 && job->failure.status > 0)
                 r = json_add(value, "failure", failure_to_json(&job->failure));
+        if (r >= 0 && job->recorded_defects)
+                r = json_add(value, "defects", cJSON_Duplicate(job->recorded_defects, true));
         return r;
 }
 

@@ -176,6 +176,7 @@ typedef struct Job {
         JsonValue *rates;            /* of a submission: what its reply says of its key (io.atelier.Queue.Rate); or NULL */
         Defect *defects;             /* of the last attempt, recorded with its end; not read again */
         size_t n_defects;
+        JsonValue *recorded_defects; /* as Get tells them (io.atelier.Queue.JobDefect); NULL: none, or not read */
         Attempt *attempts;
         size_t n_attempts;
 } Job;

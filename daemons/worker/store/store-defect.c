@@ -67,23 +67,16 @@ static int read_defect(sqlite3_stmt *statement, Defect *defect) {
         return r < 0 || defect_kind_name(defect->kind) ? r : -EUCLEAN;
 }
 
-int store_list_defects(Store *store, int64_t after, size_t limit, Defect **ret, size_t *ret_count) {
-        sqlite3_stmt *statement;
-        Defect *defects;
+/* What the statement, which is bound, finds: at most `limit`. */
+static int read_defects(Store *store, sqlite3_stmt *statement, size_t limit, Defect **ret, size_t *ret_count) {
+        Defect *defects = calloc(limit + 1, sizeof(*defects));
         size_t count = 0;
-        int result = SQLITE_DONE, r;
+        int result = SQLITE_DONE, r = defects ? 0 : -ENOMEM;
 
-        r = store_prepare(store, STATEMENT_LIST_DEFECTS, &statement);
-        if (r < 0)
-                return r;
-        defects = calloc(limit + 1, sizeof(*defects));
-        if (!defects)
-                return -ENOMEM;
-        (void) sqlite3_bind_int64(statement, 1, after);
-        (void) sqlite3_bind_int64(statement, 2, (int64_t) limit);
         while (r >= 0 && count < limit && (result = sqlite3_step(statement)) == SQLITE_ROW)
                 r = read_defect(statement, &defects[count++]);
         (void) sqlite3_reset(statement);
+        (void) sqlite3_clear_bindings(statement);
         if (r >= 0 && count < limit)
                 r = store_error(store, result);
         if (r < 0) {
@@ -93,4 +86,47 @@ int store_list_defects(Store *store, int64_t after, size_t limit, Defect **ret, 
         *ret = defects;
         *ret_count = count;
         return 0;
+}
+
+int store_list_defects(Store *store, int64_t after, usec_t since, size_t limit, Defect **ret, size_t *ret_count) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = store_prepare(store, STATEMENT_LIST_DEFECTS, &statement);
+        if (r < 0)
+                return r;
+        (void) sqlite3_bind_int64(statement, 1, after);
+        (void) sqlite3_bind_int64(statement, 2, (int64_t) limit);
+        (void) sqlite3_bind_int64(statement, 3, (int64_t) since);
+        return read_defects(store, statement, limit, ret, ret_count);
+}
+
+int store_list_job_defects(Store *store, const char *job, Defect **ret, size_t *ret_count) {
+        sqlite3_stmt *statement;
+        int r;
+
+        r = store_prepare(store, STATEMENT_LIST_JOB_DEFECTS, &statement);
+        if (r < 0)
+                return r;
+        store_bind_text(statement, 1, job);
+        (void) sqlite3_bind_int64(statement, 2, JOB_DEFECTS_MAX);
+        return read_defects(store, statement, JOB_DEFECTS_MAX, ret, ret_count);
+}
+
+int store_read_job_defects(Store *store, Job *job) {
+        _cleanup_(json_freep) JsonValue *array = json_new_array();
+        Defect *defects;
+        size_t count;
+        int r;
+
+        r = store_list_job_defects(store, job->id, &defects, &count);
+        if (r < 0)
+                return r;
+        r = array ? 0 : -ENOMEM;
+        for (size_t i = 0; r >= 0 && i < count; i++)
+                r = json_append(array, defect_to_job_json(&defects[i]));
+        defects_free(defects, count);
+        if (r >= 0 && count > 0)
+                job->recorded_defects = TAKE_PTR(array);
+        return MIN(r, 0);
 }

@@ -122,6 +122,7 @@ typedef enum Statement {
         STATEMENT_SET_RATE,
         STATEMENT_ADD_DEFECT,
         STATEMENT_LIST_DEFECTS,
+        STATEMENT_LIST_JOB_DEFECTS,
         _STATEMENTS,
 } Statement;
 

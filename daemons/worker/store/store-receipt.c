@@ -141,7 +141,7 @@ int store_receipt_read(Store *store, const Job *job, ReceiptFacts *ret) {
                 if (r >= 0)
                         ret->n_entries++;
         }
-        return r;
+        return r < 0 ? r : store_list_job_defects(store, job->id, &ret->defects, &ret->n_defects);
 }
 
 void receipt_facts_done(ReceiptFacts *facts) {
@@ -149,6 +149,7 @@ void receipt_facts_done(ReceiptFacts *facts) {
         (void) json_free(facts->budgets);
         for (size_t i = 0; i < facts->n_entries; i++)
                 ledger_entry_done(&facts->entries[i].entry);
+        defects_free(facts->defects, facts->n_defects);
         *facts = (ReceiptFacts) {};
 }
 

@@ -1,6 +1,7 @@
 /* What a receipt tells of a job beyond the job itself: written in the savepoints that book it, read for those who ask. */
 #pragma once
 
+#include "store/store-defect.h"
 #include "store/store-ledger.h"
 
 #define RECEIPT_ENTRIES_MAX 32      /* of the ledger about one job; its newest */
@@ -16,6 +17,8 @@ typedef struct ReceiptFacts {
         JsonValue *budgets;         /* of io.atelier.Ledger.CountedBudget; NULL likewise */
         ReceiptEntry entries[RECEIPT_ENTRIES_MAX];   /* oldest first */
         size_t n_entries;
+        Defect *defects;            /* of the job, oldest first; of any of its images and replies */
+        size_t n_defects;
 } ReceiptFacts;
 
 /* *ret is to be given to receipt_facts_done() in any case. */

@@ -284,7 +284,10 @@ static const char *const statement_texts[_STATEMENTS] = {
                 "unknown) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         [STATEMENT_LIST_DEFECTS] =
                 "SELECT number, at, kind, detail, job, key, provider, model, provider_request_id, image, sha256, charged, unknown "
-                "FROM defect WHERE number > ?1 ORDER BY number LIMIT ?2",
+                "FROM defect WHERE number > ?1 AND at >= ?3 ORDER BY number LIMIT ?2",
+        [STATEMENT_LIST_JOB_DEFECTS] =
+                "SELECT number, at, kind, detail, job, key, provider, model, provider_request_id, image, sha256, charged, unknown "
+                "FROM (SELECT * FROM defect WHERE job = ?1 ORDER BY number DESC LIMIT ?2) ORDER BY number",
 };
 
 int store_error(const Store *store, int result) {
