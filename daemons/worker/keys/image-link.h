@@ -39,6 +39,6 @@ int image_link_format(const uint8_t secret[static IMAGE_LINK_SECRET_BYTES], cons
                       uint64_t expires, char path[static IMAGE_LINK_PATH_MAX]);
 
 /* Judges `expires` and `signature` as they stand in a link to the image; either may be NULL. 0, an outcome, or -EIO. The
- * signature is compared in constant time. A link is good until the second before `expires` is over. */
+ * signature is compared in constant time. A link is good as long as `now` is before `expires`. */
 int image_link_check(const uint8_t secret[static IMAGE_LINK_SECRET_BYTES], const char *sha256, ImageFormat format,
                      const char *expires, const char *signature, usec_t now);
