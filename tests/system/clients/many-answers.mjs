@@ -16,11 +16,13 @@ const FETCHED_AT_ONCE = 4;
 
 const [count, format, model, size] = process.argv.slice(2);
 const agent = new Agent({ keepAlive: true });
+// Connections of their own: those that were answered idle until the api closes them, which may be while one is taken up again.
+const fetching = new Agent({ keepAlive: true, maxSockets: FETCHED_AT_ONCE });
 
 // Resolves with the answer when it begins; nothing of its body is read yet.
 function ask(path, body) {
   return new Promise((resolve, reject) => {
-    const options = { ...HOST, agent, path, method: body ? 'POST' : 'GET' };
+    const options = { ...HOST, agent: body ? agent : fetching, path, method: body ? 'POST' : 'GET' };
     if (body) options.headers = { 'content-type': 'application/json' };
     request(options, resolve).on('error', reject).end(body);
   });
@@ -71,5 +73,6 @@ const readers = Array.from({ length: FETCHED_AT_ONCE }, async () => {
 await Promise.all(readers);
 if (images.size !== Number(count)) throw new Error(`${images.size} different images, not ${count}`);
 agent.destroy();
+fetching.destroy();
 const bytes = [...images.values()].reduce((sum, size) => sum + size, 0);
 process.stdout.write(`${JSON.stringify({ answers: Number(count), images: images.size, bytes })}\n`);
