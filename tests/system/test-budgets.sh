@@ -86,10 +86,11 @@ test_a_models_budgets_are_met_exactly() {
 }
 
 test_a_keys_budgets_are_met_exactly() {
-    local period round
+    local period round rounds=$ROUNDS
+    ! is_sanitized || rounds=1
     configure "$PRETEND"
     for period in daily monthly; do
-        for ((round = 1; round <= ROUNDS; round++)); do
+        for ((round = 1; round <= rounds; round++)); do
             forget_everything
             TOKEN=$(atelierctl keys create spender --$period-budget=1)
             export TOKEN
