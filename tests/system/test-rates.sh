@@ -95,7 +95,7 @@ test_the_same_request_again_uses_nothing() {
     ask '' --header 'Idempotency-Key: one'
     assert_eq 4 "$(header x-ratelimit-remaining-requests)"
     ask '' --header 'Idempotency-Key: one'
-    assert_eq 200 "$STATUS"
+    assert_eq '200 ' "$STATUS $(header x-ratelimit-remaining-requests)"
     ask
     assert_eq 3 "$(header x-ratelimit-remaining-requests)"
 }

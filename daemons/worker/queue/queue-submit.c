@@ -29,6 +29,7 @@ typedef struct Submission {
         Budget budget;
         BudgetVerdict verdict;
         RateClaim rates[_RATE_KINDS];
+        bool took_rates;             /* it was not there before */
         unsigned n_images;           /* that it asks for */
         bool may_wait;
 } Submission;
@@ -57,6 +58,7 @@ static int submit_within_rates(Store *store, void *userdata) {
         int r;
 
         submission->verdict = (BudgetVerdict) {};
+        submission->took_rates = false;
         r = store_submit(store, job, &submission->budget, &submission->verdict);
         if (r == STORE_OVER_BUDGET && may_wait(submission)) {
                 /* A budget that is met may pause all spending, whether the job waits or not. */
@@ -64,8 +66,11 @@ static int submit_within_rates(Store *store, void *userdata) {
                                       submission->price.ceiling));
                 r = store_submit_waiting_for_budget(store, job, submission->price.ceiling);
         }
-        return r != 0 ? r : request_rates_take(store, job->key, submission->rates,
-                                               job->status == JOB_QUEUED && !job->cache.follows ? submission->n_images : 0);
+        if (r == 0)
+                r = request_rates_take(store, job->key, submission->rates,
+                                       job->status == JOB_QUEUED && !job->cache.follows ? submission->n_images : 0);
+        submission->took_rates = r == 0;
+        return r;
 }
 
 static int apply_submission(Write *write, Store *store) {
@@ -154,7 +159,7 @@ static int answer(Submission *submission, VarlinkCall *call, int result) {
                                          "key of its own.");
         if (result != 0)
                 return queue_reply_result(call, request->id, result);
-        if (request->job->key && !request->job->rates)
+        if (submission->took_rates && request->job->key)
                 request->job->rates = rate_claims_to_json(submission->rates);
         return watchers_add(request->queue->manager->watchers, request->job, call, request->with_partials);
 }
