@@ -417,11 +417,14 @@ int queue_submit_batch(Queue *queue, VarlinkCall *call, const Caller *caller, co
         if (!submission->items || !submission->prices || !submission->n_images)
                 return -ENOMEM;
         r = prepare_batch(submission, request_id, terms, items);
-        cJSON_ArrayForEach(item, items)
-                if (r == 0)
-                        r = prepare_item(submission, &terms->submit, i++, item);
-        if (r != 0)
-                return MIN(r, 0);
+        if (r < 0)
+                return r;
+        /* One that is refused answers the call, and with it the items have gone. */
+        cJSON_ArrayForEach(item, items) {
+                r = prepare_item(submission, &terms->submit, i++, item);
+                if (r != 0)
+                        return MIN(r, 0);
+        }
         batch_request_init(&submission->base, queue, call, caller, submission->submitted->id, apply_submission,
                            on_submitted);
         submission->base.request.write.settle = settle_submission;
