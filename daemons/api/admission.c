@@ -5,8 +5,11 @@
 
 #include "base/text.h"
 #include "cors.h"
+#include "forwarded.h"
 #include "multipart.h"
 
+#define HEADER_FORWARDED_FOR "X-Forwarded-For"
+#define HEADER_FORWARDED_PROTO "X-Forwarded-Proto"
 #define CONTENT_TYPE_JSON "application/json"
 
 enum {
@@ -23,12 +26,47 @@ static int check_framing(HttpRequest *request, ApiError *error) {
         return ADMISSION_REFUSED;
 }
 
+/* A proxy asks for others, on this machine or not. On the Unix socket, where members ask as well, it is one by what it says. */
+static void look_behind_proxy(const ApiSettings *settings, HttpRequest *request) {
+        const char *addresses = http_request_last_header(request, HEADER_FORWARDED_FOR);
+        const char *scheme = http_request_last_header(request, HEADER_FORWARDED_PROTO);
+        HttpClient client = *http_request_client(request);
+
+        if (!forwarded_is_trusted(client.address, settings->trusted_proxies) ||
+            (text_equal(client.address, CLIENT_ADDRESS_UNIX) && !addresses && !scheme))
+                return;
+        client.origin = CLIENT_REMOTE;
+        client.https = scheme && forwarded_is_https(scheme);
+        if (addresses)
+                (void) forwarded_address(addresses, settings->trusted_proxies, client.address);
+        http_request_set_client(request, &client);
+}
+
+static bool is_versioned(const char *path) {
+        const char *rest = path ? text_after(path, "/v1") : NULL;
+
+        return rest && (*rest == 0 || *rest == '/');
+}
+
+/* Its key has been seen on the way already; the answer is to keep it from being used so again. */
+static int check_https(const ApiSettings *settings, HttpRequest *request, ApiError *error) {
+        const HttpClient *client = http_request_client(request);
+
+        if (!settings->require_https || client->https || text_equal(client->address, CLIENT_ADDRESS_UNIX) ||
+            !is_versioned(http_request_uri(request)->path))
+                return 0;
+        api_error_set(error, 403, ERROR_TYPE_REQUEST, "https_required", NULL,
+                      "HTTPS required: ask by https, or on the Unix socket. A key that was sent without should be replaced.");
+        return ADMISSION_REFUSED;
+}
+
 static int check_client(const ApiSettings *settings, HttpRequest *request, ApiError *error) {
+        const HttpClient *client = http_request_client(request);
         const char *host = http_request_header(request, MHD_HTTP_HEADER_HOST);
 
-        if (http_request_origin(request) == CLIENT_REFUSED) {
-                api_error_set(error, 403, ERROR_TYPE_REQUEST, "client_not_local", NULL,
-                              "Only clients on this machine are served.");
+        if (client->origin == CLIENT_REMOTE && !client->https) {
+                api_error_set(error, 403, ERROR_TYPE_REQUEST, "https_required", NULL,
+                              "Clients of other machines are served over https only.");
                 return ADMISSION_REFUSED;
         }
         /* HTTP/1.0 knows no Host; no browser speaks it. */
@@ -148,10 +186,13 @@ void admission_check(ApiManager *manager, HttpRequest *request) {
         ApiError error;
         int r;
 
+        look_behind_proxy(settings, request);
         cors_look(request, settings->cors_origins);
         r = check_framing(request, &error);
         if (r == 0)
                 r = check_client(settings, request, &error);
+        if (r == 0)
+                r = check_https(settings, request, &error);
         if (r == 0)
                 r = check_route(request, &error, &allow);
         if (allow && cors_is_preflight(request, settings->cors_origins)) {

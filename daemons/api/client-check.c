@@ -40,7 +40,7 @@ void address_format(const struct sockaddr *address, char ret[static INET6_ADDRST
                                                  : NULL;
 
         if (!bytes || !inet_ntop(family, bytes, ret, INET6_ADDRSTRLEN))
-                (void) strcpy(ret, "unix");
+                (void) strcpy(ret, CLIENT_ADDRESS_UNIX);
 }
 
 static bool peer_in_group(int fd, gid_t group) {
@@ -78,7 +78,7 @@ static bool peer_is_member(int fd, const ClientRules *rules) {
 ClientOrigin client_origin(const struct sockaddr *address, int fd, const ClientRules *rules) {
         if (!address || address->sa_family == AF_UNIX)
                 return peer_is_member(fd, rules) ? CLIENT_MEMBER : CLIENT_LOOPBACK;
-        return address_is_loopback(address) ? CLIENT_LOOPBACK : CLIENT_REFUSED;
+        return address_is_loopback(address) ? CLIENT_LOOPBACK : CLIENT_REMOTE;
 }
 
 static bool port_valid(const char *text) {

@@ -1,4 +1,4 @@
-/* Who may be served: peers on loopback or the Unix socket, under a Host that is ours.
+/* Where a client's connection comes from, and whether it asks under a Host that is ours.
  *
  * The check of Host keeps out web pages: a browser that was told (by DNS) that evil.example is 127.0.0.1 sends
  * requests here, but with its own name in Host. */
@@ -12,8 +12,8 @@
 #include "base/macro.h"
 
 typedef enum ClientOrigin {
-        CLIENT_REFUSED, /* neither loopback nor Unix socket */
-        CLIENT_LOOPBACK,
+        CLIENT_REMOTE, /* from another machine, or somebody for whom a proxy asks */
+        CLIENT_LOOPBACK, /* on this machine */
         CLIENT_MEMBER, /* root, or of the group, on the Unix socket */
 } ClientOrigin;
 
@@ -32,7 +32,9 @@ typedef struct ClientRules {
  * peer is. */
 ClientOrigin client_origin(const struct sockaddr *address, int fd, const ClientRules *rules);
 
-/* As text; "unix" for what is no address of IP. */
+#define CLIENT_ADDRESS_UNIX "unix"
+
+/* As text; CLIENT_ADDRESS_UNIX for what is no address of IP. */
 void address_format(const struct sockaddr *address, char ret[static INET6_ADDRSTRLEN]);
 
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104. */

@@ -31,15 +31,21 @@ static void cancel(void *work) {
         (void) exchange_free(work);
 }
 
+static const char *const origin_names[] = {
+        [CLIENT_REMOTE] = "remote",
+        [CLIENT_LOOPBACK] = "loopback",
+        [CLIENT_MEMBER] = "member",
+};
+
 static int add_caller(JsonValue *parameters, const HttpRequest *request) {
         const char *token = bearer_token(http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION));
         _cleanup_(json_freep) JsonValue *caller = json_new_object();
-        char address[HTTP_ADDRESS_MAX];
+        const HttpClient *client = http_request_client(request);
         int r;
 
-        r = json_add_string(caller, "origin", http_request_origin(request) == CLIENT_MEMBER ? "member" : "loopback");
+        r = json_add_string(caller, "origin", origin_names[client->origin]);
         if (r >= 0)
-                r = json_add_string(caller, "address", http_request_address(request, address));
+                r = json_add_string(caller, "address", client->address);
         if (r >= 0)
                 r = json_add_string(caller, "token", token);
         return r < 0 ? r : json_add(parameters, "caller", TAKE_PTR(caller));

@@ -41,6 +41,7 @@ struct HttpRequest {
         void *reader; /* in place of the body; or NULL */
         uint64_t read, stride; /* bytes by it; those since its progress was asked for */
 
+        HttpClient client;
         HttpReply *reply;
         JsonValue *rates; /* of its key, for the answer; or NULL */
         bool speaks_cors;
@@ -50,6 +51,15 @@ struct HttpRequest {
         HttpWorkCancel cancel;
         char uri_text[];
 };
+
+static HttpClient client_of(const HttpConnection *connection, struct MHD_Connection *mhd) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        HttpClient client = { .origin = http_connection_origin(connection) };
+
+        address_format(info ? info->client_addr : NULL, client.address);
+        client.https = http_connection_is_tls(connection);
+        return client;
+}
 
 int http_request_new(HttpRequest **ret, HttpConnection *connection, struct MHD_Connection *mhd, const char *uri) {
         size_t size = strlen(uri) + 1;
@@ -61,6 +71,7 @@ int http_request_new(HttpRequest **ret, HttpConnection *connection, struct MHD_C
 
         *request = (HttpRequest){ .connection = connection, .mhd = mhd, .method = "", .match.template = ROUTE_OTHER };
         request->started_at = time_now_monotonic();
+        request->client = client_of(connection, mhd);
         (void) id_new(request->id);
         memcpy(request->uri_text, uri, size);
         request->uri_problem = uri_parse(request->uri_text, &request->uri);
@@ -96,15 +107,12 @@ const char *http_request_id(const HttpRequest *request) {
         return request->id;
 }
 
-ClientOrigin http_request_origin(const HttpRequest *request) {
-        return http_connection_origin(request->connection);
+const HttpClient *http_request_client(const HttpRequest *request) {
+        return &request->client;
 }
 
-const char *http_request_address(const HttpRequest *request, char buffer[static HTTP_ADDRESS_MAX]) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-
-        address_format(info ? info->client_addr : NULL, buffer);
-        return buffer;
+void http_request_set_client(HttpRequest *request, const HttpClient *client) {
+        request->client = *client;
 }
 
 const char *http_request_method(const HttpRequest *request) {
@@ -121,6 +129,25 @@ int http_request_uri_problem(const HttpRequest *request) {
 
 const char *http_request_header(const HttpRequest *request, const char *name) {
         return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+}
+
+typedef struct LastHeader {
+        const char *name, *value;
+} LastHeader;
+
+static enum MHD_Result take_if_named(void *userdata, _unused_ enum MHD_ValueKind kind, const char *name, const char *value) {
+        LastHeader *last = userdata;
+
+        if (strcasecmp(name, last->name) == 0)
+                last->value = value;
+        return MHD_YES;
+}
+
+const char *http_request_last_header(const HttpRequest *request, const char *name) {
+        LastHeader last = { .name = name };
+
+        (void) MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, take_if_named, &last);
+        return last.value;
 }
 
 const char *http_request_framing_problem(const HttpRequest *request) {

@@ -14,16 +14,22 @@
 /* For handlers. */
 
 const char *http_request_id(const HttpRequest *request); /* 32 hexadecimal digits, minted for it */
-ClientOrigin http_request_origin(const HttpRequest *request);
 
-/* Of the client, as text; "unix" on the socket. Returns buffer. */
-#define HTTP_ADDRESS_MAX INET6_ADDRSTRLEN
-const char *http_request_address(const HttpRequest *request, char buffer[static HTTP_ADDRESS_MAX]);
+/* Who asks: the peer of the connection, until somebody else is named for whom it asks. */
+typedef struct HttpClient {
+        ClientOrigin origin;
+        char address[INET6_ADDRSTRLEN]; /* "unix" on the socket */
+        bool https; /* to here, or to the proxy that asks for it */
+} HttpClient;
+const HttpClient *http_request_client(const HttpRequest *request);
+void http_request_set_client(HttpRequest *request, const HttpClient *client);
+
 const char *http_request_method(const HttpRequest *request);
 const Uri *http_request_uri(const HttpRequest *request);
 int http_request_uri_problem(const HttpRequest *request); /* of uri_parse() */
 const char *http_request_framing_problem(const HttpRequest *request); /* NULL: none */
 const char *http_request_header(const HttpRequest *request, const char *name); /* NULL when it was not sent */
+const char *http_request_last_header(const HttpRequest *request, const char *name); /* where it may be sent more than once */
 const Buffer *http_request_body(const HttpRequest *request);
 RouteMatch *http_request_match(HttpRequest *request);
 usec_t http_request_started_at(const HttpRequest *request); /* monotonic */

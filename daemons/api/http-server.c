@@ -29,6 +29,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "tls-certificate.h"
 
 #define RECEIVE_TIMEOUTS 2 /* connection timeouts that a request may take to arrive */
 #define LISTENERS_MAX 8
@@ -40,6 +41,7 @@ typedef struct HttpListener {
         int fd; /* ours to close after quiescing, else libmicrohttpd's */
         sd_event_source *io, *timer, *turn;
         usec_t timer_at; /* monotonic; USEC_INFINITY: off */
+        bool tls;
 } HttpListener;
 
 typedef enum ConnectionState {
@@ -260,6 +262,10 @@ ClientOrigin http_connection_origin(const HttpConnection *connection) {
         return connection->origin;
 }
 
+bool http_connection_is_tls(const HttpConnection *connection) {
+        return connection->listener->tls;
+}
+
 void http_connection_resume(HttpConnection *connection, HttpRequest *request) {
         connection_set_state(connection, CONNECTION_ANSWERING);
         http_request_set_suspended(request, false);
@@ -284,10 +290,13 @@ static void *on_uri(_unused_ void *userdata, const char *uri, struct MHD_Connect
 
 /* For browsers: what comes is what it says that it is, stands in no frame, betrays no address that it was reached by (a link to
  * an image is as good as a key), and is kept by nobody unless it says how long. */
-static int add_security_headers(HttpReply *reply) {
-        int r;
+static int add_security_headers(HttpReply *reply, bool https) {
+        int r = 0;
 
-        r = http_reply_add_header(reply, "X-Content-Type-Options", "nosniff");
+        if (https)
+                r = http_reply_add_header(reply, "Strict-Transport-Security", "max-age=31536000");
+        if (r >= 0)
+                r = http_reply_add_header(reply, "X-Content-Type-Options", "nosniff");
         if (r >= 0)
                 r = http_reply_add_header(reply, "X-Frame-Options", "DENY");
         if (r >= 0)
@@ -300,7 +309,8 @@ static int add_security_headers(HttpReply *reply) {
 static enum MHD_Result queue_answer(HttpServer *server, HttpRequest *request) {
         HttpReply *reply = http_request_reply(request);
 
-        if (!reply || http_reply_add_header(reply, HEADER_REQUEST_ID, http_request_id(request)) < 0 || add_security_headers(reply) < 0)
+        if (!reply || http_reply_add_header(reply, HEADER_REQUEST_ID, http_request_id(request)) < 0 ||
+            add_security_headers(reply, http_request_client(request)->https) < 0)
                 return MHD_NO;
         if ((server->quiesced || http_request_closing(request)) &&
             http_reply_add_header(reply, MHD_HTTP_HEADER_CONNECTION, "close") < 0)
@@ -414,8 +424,9 @@ int http_server_new(HttpServer **ret, sd_event *event, const HttpHandlers *handl
 static int start_daemon(HttpListener *listener, int fd) {
         const HttpLimits *limits = &listener->server->limits;
 
+        /* What comes behind the end is not looked at. */
         listener->daemon = MHD_start_daemon(
-                MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, listener,
+                MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (listener->tls ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request, listener,
                 MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
                 limits->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
                 (unsigned) MAX(limits->connection_timeout / USEC_PER_SEC, (usec_t) 1),
@@ -423,7 +434,8 @@ static int start_daemon(HttpListener *listener, int fd) {
                 MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) HTTP_CONNECTION_INCREMENT_BYTES,
                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK,
                 on_uri, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
-                on_connection, listener, MHD_OPTION_END);
+                on_connection, listener, listener->tls ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, TLS_PRIORITIES,
+                MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_certificate_retrieve, MHD_OPTION_END);
         return listener->daemon ? 0 : -EIO;
 }
 
@@ -449,7 +461,7 @@ static int add_sources(HttpListener *listener) {
         return r < 0 ? r : 0;
 }
 
-int http_server_listen(HttpServer *server, int fd) {
+int http_server_listen(HttpServer *server, int fd, bool tls) {
         HttpListener *listener = &server->listeners[server->n_listeners];
         _cleanup_close_ int own = -1;
         int r;
@@ -463,7 +475,7 @@ int http_server_listen(HttpServer *server, int fd) {
         if (own < 0)
                 return -errno;
 
-        *listener = (HttpListener){ .server = server, .fd = -1, .timer_at = USEC_INFINITY };
+        *listener = (HttpListener){ .server = server, .fd = -1, .timer_at = USEC_INFINITY, .tls = tls };
         r = start_daemon(listener, own);
         if (r < 0)
                 return r;

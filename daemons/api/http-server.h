@@ -34,7 +34,8 @@ int http_server_new(HttpServer **ret, sd_event *event, const HttpHandlers *handl
 HttpServer *http_server_free(HttpServer *server); /* requests under way are answered with 503 */
 DEFINE_CLEANUP(HttpServer *, http_server_free);
 
-int http_server_listen(HttpServer *server, int fd); /* stays the caller's */
+/* The socket stays the caller's. With tls, clients are shown the certificate in use of tls-certificate.h. */
+int http_server_listen(HttpServer *server, int fd, bool tls);
 
 /* Accepts no more. Connections without a request are closed, the others after their answer. */
 void http_server_quiesce(HttpServer *server);
@@ -43,6 +44,7 @@ size_t http_server_connections(const HttpServer *server);
 
 /* For requests. */
 ClientOrigin http_connection_origin(const HttpConnection *connection);
+bool http_connection_is_tls(const HttpConnection *connection);
 void http_connection_resume(HttpConnection *connection, HttpRequest *request);
 
 /* For the reader of an answer: there is nothing to send until it is resumed. Not while the server is being stopped. */

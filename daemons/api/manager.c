@@ -17,19 +17,23 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "http-server.h"
+#include "tls-certificate.h"
 #include "worker-sampler.h"
 
 #define GROUP_MEMBERS "atelier"
 
 #define FDS_OTHER 1024 /* files of answers, the loop, Varlink */
 
-static const char *const sockets[] = { "http", "http-unix", NULL };
+#define SOCKET_TLS "https"
+
+static const char *const sockets[] = { "http", "http-unix", SOCKET_TLS, NULL };
 
 enum {
         FAMILY_REQUESTS,
         FAMILY_DURATION,
         FAMILY_CONNECTIONS,
         FAMILY_WORKER_CALLS,
+        FAMILY_CERTIFICATE,
 };
 
 /* From a cached answer to the slowest of pictures. */
@@ -49,6 +53,10 @@ static const MetricFamily families[] = {
         },
         [FAMILY_WORKER_CALLS] = {
                 "genai_api_worker_calls", "Calls to the worker that run or wait.", METRIC_GAUGE, {}, NULL,
+        },
+        [FAMILY_CERTIFICATE] = {
+                "genai_api_certificate_expiry_timestamp_seconds", "When the certificate of the TLS socket expires; 0: there is none.",
+                METRIC_GAUGE, {}, NULL,
         },
         {},
 };
@@ -88,8 +96,12 @@ void api_manager_worker_worked(ApiManager *manager) {
 }
 
 int api_manager_format_metrics(ApiManager *manager, Buffer *buffer) {
+        const TlsCertificate *certificate = tls_certificate_in_use();
+
         metrics_set(manager->metrics, FAMILY_CONNECTIONS, NULL, (double) http_server_connections(manager->http));
         metrics_set(manager->metrics, FAMILY_WORKER_CALLS, NULL, (double) worker_client_calls(manager->worker));
+        metrics_set(manager->metrics, FAMILY_CERTIFICATE, NULL,
+                    certificate ? (double) (tls_certificate_expires_at(certificate) / USEC_PER_SEC) : 0);
         return metrics_format(manager->metrics, buffer);
 }
 
@@ -99,7 +111,7 @@ char *api_manager_link_base(const ApiManager *manager, const HttpRequest *reques
         size_t length;
 
         if (!public_url)
-                return text_format("http://%s", host ?: "localhost");
+                return text_format("%s://%s", http_request_client(request)->https ? "https" : "http", host ?: "localhost");
 
         length = strlen(public_url);
         while (length > 0 && public_url[length - 1] == '/')
@@ -155,7 +167,7 @@ static int listen_all(ApiManager *manager) {
                 size_t n = service_sockets(manager->service, *name, &fds);
 
                 for (size_t i = 0; i < n; i++) {
-                        int r = http_server_listen(manager->http, fds[i]);
+                        int r = http_server_listen(manager->http, fds[i], text_equal(*name, SOCKET_TLS));
 
                         if (r < 0)
                                 return log_error_errno(r, "the socket '%s' can't be served", *name);
@@ -182,6 +194,37 @@ static unsigned connections_max(const ApiManager *manager) {
                 log_debug("LimitNOFILE= has room for only %lld of %lld connections to each socket",
                             (long long) MAX(room, (int64_t) 1), (long long) wanted);
         return room < wanted ? (unsigned) MAX(room, (int64_t) 1) : (unsigned) wanted;
+}
+
+/* Only where its socket is listened on: without, there need not be a certificate. */
+static int read_certificate(Service *service, const ApiSettings *settings, Buffer *errors, TlsCertificate **ret) {
+        const int *fds;
+
+        *ret = NULL;
+        if (service_sockets(service, SOCKET_TLS, &fds) == 0)
+                return 0;
+        return tls_certificate_load(ret, settings->tls_certificate, settings->tls_key, errors);
+}
+
+static void use_certificate(TlsCertificate *certificate) {
+        if (!certificate)
+                return;
+        log_record(tls_certificate_expires_soon(certificate) ? LOG_WARNING : LOG_INFO, 0, NULL,
+                   "clients of the TLS socket are shown %s", tls_certificate_description(certificate));
+        tls_certificate_use(certificate);
+}
+
+static int add_certificate(ApiManager *manager) {
+        _cleanup_(buffer_done) Buffer errors = {};
+        TlsCertificate *certificate;
+        int r;
+
+        r = read_certificate(manager->service, api_manager_settings(manager), &errors, &certificate);
+        if (r < 0)
+                return log_record(LOG_ERR, r, NULL, "the certificate can't be taken: %.*s", (int) errors.size,
+                                  (char *) errors.data);
+        use_certificate(certificate);
+        return 0;
 }
 
 static ClientRules client_rules(void) {
@@ -280,6 +323,8 @@ int api_manager_new(ApiManager **ret, Service *service) {
         if (r >= 0)
                 r = add_worker(manager);
         if (r >= 0)
+                r = add_certificate(manager);
+        if (r >= 0)
                 r = add_http(manager);
         if (r < 0)
                 return r;
@@ -293,6 +338,7 @@ ApiManager *api_manager_free(ApiManager *manager) {
                 return NULL;
 
         (void) http_server_free(manager->http);
+        tls_certificate_use(NULL);
         (void) worker_sampler_free(manager->sampler);
         (void) worker_client_free(manager->worker);
         (void) worker_metrics_free(manager->worker_metrics);
@@ -318,6 +364,17 @@ static int format_metrics(Buffer *text, void *userdata) {
         return api_manager_format_metrics(userdata, text);
 }
 
+static int reload(const Settings *settings, Buffer *errors, void *userdata) {
+        ApiManager *manager = userdata;
+        TlsCertificate *certificate;
+        int r;
+
+        r = read_certificate(manager->service, &settings->api, errors, &certificate);
+        if (r >= 0)
+                use_certificate(certificate);
+        return r;
+}
+
 static usec_t idle_timeout(const Settings *settings) {
         return settings->api.idle_timeout;
 }
@@ -341,6 +398,7 @@ const ServiceKind api_service = {
         .quiesce = quiesce,
         .status = status,
         .metrics = format_metrics,
+        .reload = reload,
         .idle_timeout = idle_timeout,
         .drain_timeout = drain_timeout,
 };

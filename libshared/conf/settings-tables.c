@@ -1,5 +1,6 @@
 #include "conf/settings-tables.h"
 
+#include "base/network-list.h"
 #include "base/web-origin.h"
 
 #define KIB INT64_C(1024)
@@ -32,6 +33,10 @@ static const ConfElement web_origin = {
         web_origin_valid,
         "origins as browsers write them, such as [ \"https://app.example.com\", \"http://localhost:3000\" ]: no path, no final "
         "slash, no port that goes without saying",
+};
+
+static const ConfElement network = {
+        network_valid, "addresses and networks such as [ \"127.0.0.1\", \"10.0.0.0/8\", \"2001:db8::/32\", \"unix\" ]",
 };
 
 static const ConfSetting provider_settings[] = {
@@ -252,6 +257,14 @@ static const ConfSetting api_settings[] = {
         { "public_url", CONF_URL, FIELD(ApiSettings, public_url),
           .help = "Base of links to images; built from the Host of the request while unset." },
         { "hosts", CONF_STRINGS, FIELD(ApiSettings, hosts), .help = "Names taken in Host beside those of loopback." },
+        { "tls_certificate", CONF_STRING, FIELD(ApiSettings, tls_certificate), .fallback = "/etc/atelier/tls/fullchain.pem",
+          .help = "Certificate of the socket for TLS and those that vouch for it, as PEM. Read again at reload." },
+        { "tls_key", CONF_STRING, FIELD(ApiSettings, tls_key), .fallback = "/etc/atelier/tls/privkey.pem",
+          .help = "Its private key, as PEM, which nobody but atelier-api may read." },
+        { "require_https", CONF_BOOL, FIELD(ApiSettings, require_https), .fallback = "false", .presets = { NULL, NULL, "true" },
+          .help = "Refuse /v1 to clients that ask over TCP without TLS, unless a trusted proxy says that they came to it by https." },
+        { "trusted_proxies", CONF_STRINGS, FIELD(ApiSettings, trusted_proxies), .element = &network,
+          .help = "Where proxies ask from whose X-Forwarded-For and X-Forwarded-Proto are believed." },
         { "cors_origins", CONF_STRINGS, FIELD(ApiSettings, cors_origins), .environment = "CORS_ORIGINS", .element = &web_origin,
           .help = "Origins of web pages that may ask from a browser (CORS); none while empty." },
         { "cors_max_age", CONF_DURATION, FIELD(ApiSettings, cors_max_age), RANGE(0, USEC_PER_DAY), .fallback = "1h",

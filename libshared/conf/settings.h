@@ -152,6 +152,9 @@ typedef struct ApiSettings {
         char **cors_origins;          /* of web pages that may ask */
         usec_t cors_max_age;          /* for which a browser may keep the answer to a preflight */
         char **hosts;                 /* further names taken in Host; may be NULL */
+        char *tls_certificate, *tls_key;  /* absolute paths of PEM files, of the socket for TLS; never NULL */
+        bool require_https;           /* of /v1 on TCP */
+        char **trusted_proxies;       /* network_valid(); may be NULL */
         uint64_t body_bytes_max;      /* of a request */
         uint64_t upload_bytes_max;    /* of one picture that is uploaded */
         uint64_t uploads_bytes_max;   /* of those of one request */

@@ -2,6 +2,7 @@
 # Which web pages may ask from a browser, and what a browser is told.
 source "$CHECKOUT/tests/system/rig/requests.sh"
 
+PEERS=$CHECKOUT/build/peers/test
 PAGE=https://app.example.com
 ALLOWED="api = { cors_origins = [ \"$PAGE\", \"http://localhost:3000\" ]; cors_max_age = \"10min\"; };"
 
@@ -85,6 +86,30 @@ test_every_answer_is_safe_in_a_browser() {
     assert_match 'private, max-age=' "$(header cache-control)"
     security_headers /v1/jobs
     assert_eq no-store "$(header cache-control)"
+}
+
+# browse URL: what Chromium shows of the page once its script came to rest.
+browse() {
+    local libraries=$PEERS/usr/lib/$(uname -m)-linux-gnu
+    LD_LIBRARY_PATH=$libraries:$libraries/pulseaudio "$PEERS/usr/lib/chromium/chromium-headless-shell" --no-sandbox \
+        --disable-gpu --user-data-dir="$SCRATCH/browser" --virtual-time-budget=10000 --dump-dom "$1" 2>"$SCRATCH/browser.log" |
+        sed -nE 's|.*<pre id="seen">(.*)</pre>.*|\1|p'
+}
+
+test_chromium_lets_an_allowed_page_ask_and_no_other() {
+    configure "require_key = \"always\"; $ALLOWED"
+    local key pages
+    key=$(atelierctl keys create page)
+    node "$CHECKOUT/tests/system/clients/web-page.mjs" 3000 3001 &
+    pages=$!
+    wait_until 5 curl --silent --output /dev/null http://localhost:3001/
+    assert_eq '200 with its id, 200 with its id, 404 with its id' "$(browse "http://localhost:3000/?key=$key")" \
+        "$(cat "$SCRATCH/browser.log")"
+    assert_eq 'TypeError, TypeError, TypeError' "$(browse "http://localhost:3001/?key=$key")"
+    assert_eq '401 with its id, 401 with its id, 401 with its id' "$(browse "http://localhost:3000/?key=atl_wrong")"
+    kill $pages
+    request --header "Authorization: Bearer $key" "$ATELIER/v1/jobs"
+    assert_eq 1 "$(answer body.data.length)" 'jobs: the other page made none'
 }
 
 test_what_is_no_origin_is_refused_with_its_place() {

@@ -199,7 +199,7 @@ test_client_from_elsewhere_is_refused() {
     systemctl restart atelier-api.socket
     request --header 'Host: localhost' http://192.0.2.1:8080/health/live
     ip address delete 192.0.2.1/32 dev lo
-    assert_error 403 client_not_local
+    assert_error 403 https_required
 }
 
 test_configured_hosts_are_served() {

@@ -54,8 +54,8 @@ static void test_other_peers_are_refused(void **state) {
         const ClientRules rules = { .group = CLIENT_GROUP_NONE };
 
         (void) state;
-        assert_int_equal(client_origin((const struct sockaddr *) &address, -1, &rules), CLIENT_REFUSED);
-        assert_int_equal(client_origin(&other, -1, &rules), CLIENT_REFUSED);
+        assert_int_equal(client_origin((const struct sockaddr *) &address, -1, &rules), CLIENT_REMOTE);
+        assert_int_equal(client_origin(&other, -1, &rules), CLIENT_REMOTE);
 }
 
 static void test_peer_of_a_unix_socket_is_judged_by_the_kernel(void **state) {

@@ -102,7 +102,7 @@ static int setup(void **state) {
         fixture->port = address.sin_port;
         assert_int_equal(sd_event_new(&fixture->event), 0);
         assert_int_equal(http_server_new(&fixture->server, fixture->event, &handlers, &limits, fixture), 0);
-        assert_int_equal(http_server_listen(fixture->server, fixture->listener), 0);
+        assert_int_equal(http_server_listen(fixture->server, fixture->listener, false), 0);
         *state = fixture;
         return 0;
 }

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/macro.h"
-#include "keys/network-list.h"
+#include "base/network-list.h"
 
 static void test_entries_that_are_none_are_refused(void **state) {
         static const char *const good[] = {

@@ -64,6 +64,7 @@ static const Failure *judge_by_key(const Manager *manager, const char *token, co
 const Failure *caller_judge(const Manager *manager, const JsonValue *parameters, CallerPurpose purpose, Caller *ret) {
         const JsonValue *caller = json_get_object(parameters, "caller");
         bool member = text_equal(json_get_string(caller, "origin"), "member"), required;
+        bool remote = text_equal(json_get_string(caller, "origin"), "remote");
         const char *token = json_get_string(caller, "token");
 
         *ret = (Caller) {};
@@ -71,7 +72,7 @@ const Failure *caller_judge(const Manager *manager, const JsonValue *parameters,
                 return NULL;
         if (client_keys_required(manager->client_keys, &required) < 0)
                 return &store_unavailable;
-        return required ? judge_by_key(manager, token, json_get_string(caller, "address"), ret)
+        return required || remote ? judge_by_key(manager, token, json_get_string(caller, "address"), ret)
                         : judge_by_origin(manager, member, purpose);
 }
 

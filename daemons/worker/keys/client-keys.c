@@ -9,7 +9,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "keys/network-list.h"
+#include "base/network-list.h"
 
 #define SECRET_FILE "client-key-secret"
 #define SECRET_MODE 0600

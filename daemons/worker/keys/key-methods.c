@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/network-list.h"
 #include "base/text.h"
 #include "interfaces/interfaces.h"
 #include "keys/client-keys.h"
-#include "keys/network-list.h"
 
 #define LIST_KEYS_MAX 100
 #define GRACE_DEFAULT (24 * USEC_PER_HOUR)

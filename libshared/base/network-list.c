@@ -1,4 +1,4 @@
-#include "keys/network-list.h"
+#include "base/network-list.h"
 
 #include <arpa/inet.h>
 #include <stdint.h>
