@@ -21,6 +21,7 @@ int ctl_jobs(Ctl *ctl, int argc, char *argv[]);
 int ctl_jobs_resume(Ctl *ctl, int argc, char *argv[]);
 int ctl_usage(Ctl *ctl, int argc, char *argv[]);
 int ctl_budget(Ctl *ctl, int argc, char *argv[]);
+int ctl_audit(Ctl *ctl, int argc, char *argv[]);
 int ctl_ledger(Ctl *ctl, int argc, char *argv[]);
 int ctl_task(Ctl *ctl, int argc, char *argv[]);
 int ctl_backup(Ctl *ctl, int argc, char *argv[]);

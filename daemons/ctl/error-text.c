@@ -45,6 +45,9 @@ static const ErrorSentence sentences[] = {
         { "io.atelier.Links.StoreUnavailable",
           "the worker's state can't be used: {reason}; see: journalctl -u atelier-worker" },
 
+        { "io.atelier.Audit.StoreUnavailable",
+          "the worker's job store is not available at the moment; see: journalctl -u atelier-worker" },
+
         { "io.atelier.Store.ImageNotFound", "there is no image {sha256}" },
         { "io.atelier.Store.Refused", "the request is refused[ ({code})]: {message}" },
         { "io.atelier.Store.Busy",

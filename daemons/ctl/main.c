@@ -13,6 +13,7 @@ static const Command commands[] = {
         { "usage", "[--by=all|model|key] ...", "Show what images cost", ctl_usage },
         { "budget", "show|pause|resume", "Look at budgets, stop and start what costs money", ctl_budget },
         { "ledger", "list|defects|verify", "Look at what was booked, and check it", ctl_ledger },
+        { "audit", "show|export|verify", "See who did what, and whether the trail is whole", ctl_audit },
         { "task", "list|run|history", "Run a task and see what came of others", ctl_task },
         { "backup", "list|verify|restore|discard", "Check backups and bring them back", ctl_backup },
         { "alerts", "list|fire|resolve|test", "Look at alerts, and at whether they arrive", ctl_alerts },

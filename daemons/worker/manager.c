@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include "alert-reporter.h"
+#include "audit/audit.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -41,6 +42,8 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Ledger.*", ACCESS_ADMIN },
         { "io.atelier.Keys.*", ACCESS_ADMIN },
         { "io.atelier.Webhooks.*", ACCESS_ADMIN },
+        { "io.atelier.Audit.Append", ACCESS_API | ACCESS_SCHEDULER | ACCESS_ALERTER },
+        { "io.atelier.Audit.*", ACCESS_ADMIN },
         { "io.atelier.Links.Create", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Links.*", ACCESS_ADMIN },
         { "io.atelier.Store.Open", ACCESS_API | ACCESS_ADMIN },
@@ -193,6 +196,7 @@ static void worker_quiesce(void *userdata) {
         dispatcher_quiesce(manager->dispatcher);
         webhooks_quiesce(manager->webhooks);
         budget_wait_quiesce(manager->budget_wait);
+        audit_quiesce(manager->audit);
         watchers_abandon(manager->watchers, job_goes_on, manager->dispatcher);
 }
 
@@ -420,6 +424,7 @@ static void on_committed(size_t writes, void *userdata) {
         metrics_observe(manager->metrics, METRIC_COMMIT_WRITES, NULL, (double) writes);
         snapshot_on_committed(manager->snapshot);
         webhooks_look(manager->webhooks);
+        audit_on_committed(manager->audit);
         uploads_on_committed(manager->uploads);
 }
 
@@ -586,6 +591,8 @@ int manager_new(Manager **ret, Service *service) {
         if (r >= 0)
                 r = open_webhooks(manager);
         if (r >= 0)
+                r = audit_new(&manager->audit, manager);
+        if (r >= 0)
                 r = worker_methods_add(service_varlink(service), manager);
         if (r >= 0)
                 r = dispatcher_recover(manager->dispatcher);
@@ -611,7 +618,9 @@ Manager *manager_free(Manager *manager) {
         manager->snapshot = snapshot_free(manager->snapshot);
         manager->adoption = adoption_free(manager->adoption);
         manager->keeps = keep_group_free(manager->keeps);
+        audit_close(manager->audit);
         manager->group = commit_group_free(manager->group);
+        manager->audit = audit_free(manager->audit);
         manager->webhooks = webhooks_free(manager->webhooks);
         manager->uploads = uploads_free(manager->uploads);
         manager->dispatcher = dispatcher_free(manager->dispatcher);

@@ -14,6 +14,7 @@
 #include "state/state-folder.h"
 #include "store/commit-group.h"
 
+typedef struct Audit Audit;
 typedef struct Dispatcher Dispatcher;
 typedef struct Queue Queue;
 typedef struct Uploads Uploads;
@@ -49,6 +50,7 @@ typedef struct Manager {
         Webhooks *webhooks;
         BudgetWait *budget_wait;
         Health *health;
+        Audit *audit;
         Snapshot *snapshot;        /* NULL: none under way */
         Adoption *adoption;        /* the same */
         Metrics *metrics;

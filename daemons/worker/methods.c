@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "audit/audit-methods.h"
+#include "audit/audit.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "dispatch/dispatcher.h"
@@ -418,5 +420,10 @@ int worker_methods_add(VarlinkServer *server, Manager *manager) {
                 r = webhook_methods_add(server, manager);
         if (r >= 0)
                 r = link_methods_add(server, manager);
-        return r < 0 ? r : ledger_methods_add(server, manager);
+        if (r >= 0)
+                r = ledger_methods_add(server, manager);
+        if (r < 0)
+                return r;
+        varlink_server_set_observer(server, audit_observe, manager->audit);
+        return audit_methods_add(server, manager);
 }

@@ -42,10 +42,10 @@ int log_get_level(void) {
         return log_state.level;
 }
 
-static void send_to_journal(int level, const LogField *fields, const char *message) {
+static int send_to_journal(int level, const LogField *fields, const char *message) {
         char *texts[LOG_FIELDS_COUNT_MAX + 3];
         struct iovec iov[ELEMENTS(texts)];
-        int count = 0;
+        int count = 0, r;
 
         texts[count++] = text_format("MESSAGE=%s", message);
         texts[count++] = text_format("PRIORITY=%d", level);
@@ -56,9 +56,10 @@ static void send_to_journal(int level, const LogField *fields, const char *messa
 
         for (int i = 0; i < count; i++)
                 iov[i] = (struct iovec) { texts[i], texts[i] ? strlen(texts[i]) : 0 };
-        (void) sd_journal_sendv(iov, count);
+        r = sd_journal_sendv(iov, count);
         for (int i = 0; i < count; i++)
                 free(texts[i]);
+        return r;
 }
 
 static void write_to_stderr(const LogField *fields, const char *message) {
@@ -91,9 +92,25 @@ int log_record(int level, int error, const LogField *fields, const char *format,
                 (void) snprintf(message + length, sizeof(message) - (size_t) length, ": %s", strerror(-error));
 
         if (log_state.journal)
-                send_to_journal(level, fields, message);
+                (void) send_to_journal(level, fields, message);
         else
                 write_to_stderr(fields, message);
         errno = saved;
         return error;
+}
+
+int log_audit(const LogField *fields, const char *format, ...) {
+        char message[2048];
+        va_list arguments;
+        int length;
+
+        va_start(arguments, format);
+        length = vsnprintf(message, sizeof(message), format, arguments);
+        va_end(arguments);
+        if (length < 0)
+                return -EINVAL;
+        if (log_state.journal)
+                return send_to_journal(LOG_INFO, fields, message);
+        write_to_stderr(fields, message);
+        return 0;
 }

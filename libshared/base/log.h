@@ -26,6 +26,10 @@ int log_get_level(void);
 /* Writes one record. `error` is a negative errno whose text is appended to the message, or 0. Returns error. */
 int log_record(int level, int error, const LogField *fields, const char *format, ...) _printf_(4, 5);
 
+/* The same for a record of the audit trail: at info, whatever the log level is. Returns 0 or why the journal did not take
+ * it. */
+int log_audit(const LogField *fields, const char *format, ...) _printf_(2, 3);
+
 #define log_error(...) ((void) log_record(LOG_ERR, 0, NULL, __VA_ARGS__))
 #define log_warning(...) ((void) log_record(LOG_WARNING, 0, NULL, __VA_ARGS__))
 #define log_notice(...) ((void) log_record(LOG_NOTICE, 0, NULL, __VA_ARGS__))

@@ -17,6 +17,7 @@ EMBED(interface_ledger, "io.atelier.Ledger.varlink");
 EMBED(interface_keys, "io.atelier.Keys.varlink");
 EMBED(interface_webhooks, "io.atelier.Webhooks.varlink");
 EMBED(interface_links, "io.atelier.Links.varlink");
+EMBED(interface_audit, "io.atelier.Audit.varlink");
 EMBED(interface_store, "io.atelier.Store.varlink");
 EMBED(interface_tasks, "io.atelier.Tasks.varlink");
 EMBED(interface_backups, "io.atelier.Backups.varlink");

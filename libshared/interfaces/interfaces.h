@@ -7,6 +7,7 @@ extern const char interface_ledger[];
 extern const char interface_keys[];
 extern const char interface_webhooks[];
 extern const char interface_links[];
+extern const char interface_audit[];
 extern const char interface_store[];
 extern const char interface_tasks[];
 extern const char interface_backups[];

@@ -18,6 +18,8 @@ struct VarlinkCall {
         void *drained_userdata;
         const VarlinkInterface *interface;
         const char *name;
+        VarlinkObserver observer;
+        void *observer_userdata;
         bool *ended;
 };
 
@@ -42,6 +44,8 @@ int varlink_call_new(VarlinkCall **ret, VarlinkConnection *connection, VarlinkRe
         call->drained_userdata = NULL;
         call->interface = NULL;
         call->name = NULL;
+        call->observer = NULL;
+        call->observer_userdata = NULL;
         call->ended = NULL;
         *ret = call;
         return 0;
@@ -82,6 +86,11 @@ const JsonValue *varlink_call_parameters(const VarlinkCall *call) {
 void varlink_call_set_interface(VarlinkCall *call, const VarlinkInterface *interface, const char *name) {
         call->interface = interface;
         call->name = name;
+}
+
+void varlink_call_set_observer(VarlinkCall *call, VarlinkObserver observer, void *userdata) {
+        call->observer = observer;
+        call->observer_userdata = userdata;
 }
 
 /* ---------------------------------------------------------------- answering */
@@ -141,6 +150,8 @@ static int call_finish(VarlinkCall *call, const char *error, JsonValue *paramete
         if (!connection)
                 return -ECONNRESET;
 
+        if (call->observer)
+                call->observer(call, error, owned, call->observer_userdata);
         if (!call->request.oneway) {
                 r = call_send(call, error, owned, false);
                 if (r < 0 && r != -ECONNRESET) {

@@ -11,8 +11,7 @@ VarlinkCall *varlink_call_free(VarlinkCall *call);
 void varlink_call_closed(VarlinkCall *call);   /* tells the closed handler */
 void varlink_call_drained(VarlinkCall *call);  /* tells the drained handler */
 
-const char *varlink_call_method(const VarlinkCall *call);  /* qualified */
-const JsonValue *varlink_call_parameters(const VarlinkCall *call);
+void varlink_call_set_observer(VarlinkCall *call, VarlinkObserver observer, void *userdata);
 
 /* From now on replies are checked against the interface when debug records are on. `name` is the method's. */
 void varlink_call_set_interface(VarlinkCall *call, const VarlinkInterface *interface, const char *name);

@@ -31,6 +31,8 @@ typedef struct UserCount {
 struct VarlinkServer {
         void *userdata;
         VarlinkAuthorizer authorizer;
+        VarlinkObserver observer;
+        void *observer_userdata;
         VarlinkBusyHandler busy_handler;
 
         VarlinkRegistry *registry;
@@ -86,6 +88,7 @@ static int on_called(VarlinkCall *call, void *userdata) {
         VarlinkTarget target;
         int r;
 
+        varlink_call_set_observer(call, server->observer, server->observer_userdata);
         r = varlink_registry_find(server->registry, varlink_call_method(call), &target);
         if (r > 0)
                 return refuse_unknown(call, r, varlink_call_method(call));
@@ -324,6 +327,11 @@ VarlinkServer *varlink_server_free(VarlinkServer *server) {
 
 void varlink_server_set_authorizer(VarlinkServer *server, VarlinkAuthorizer authorizer) {
         server->authorizer = authorizer;
+}
+
+void varlink_server_set_observer(VarlinkServer *server, VarlinkObserver observer, void *userdata) {
+        server->observer = observer;
+        server->observer_userdata = userdata;
 }
 
 void varlink_server_set_busy_handler(VarlinkServer *server, VarlinkBusyHandler handler) {

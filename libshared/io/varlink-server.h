@@ -49,6 +49,11 @@ int varlink_server_new(VarlinkServer **ret, sd_event *event, const VarlinkProduc
 VarlinkServer *varlink_server_free(VarlinkServer *server);
 DEFINE_CLEANUP(VarlinkServer *, varlink_server_free);
 
+/* Told of each call just before its final reply: `error` is NULL when it has none, `answer` may be NULL. Not of those that
+ * end without a reply. */
+typedef void (*VarlinkObserver)(VarlinkCall *call, const char *error, const JsonValue *answer, void *userdata);
+void varlink_server_set_observer(VarlinkServer *server, VarlinkObserver observer, void *userdata);
+
 void varlink_server_set_authorizer(VarlinkServer *server, VarlinkAuthorizer authorizer);
 void varlink_server_set_busy_handler(VarlinkServer *server, VarlinkBusyHandler handler);
 /* Peers that `from` accepts may send descriptors (NULL: all). Another connection that does is closed, and none of them is
@@ -103,6 +108,8 @@ int varlink_call_push_fd(VarlinkCall *call, int fd);
 /* Takes the index-th fd that came with the call; those that nobody takes are closed. -ENXIO when there is none. */
 int varlink_call_take_fd(VarlinkCall *call, size_t index);
 
+const char *varlink_call_method(const VarlinkCall *call);  /* qualified */
+const JsonValue *varlink_call_parameters(const VarlinkCall *call);
 bool varlink_call_wants_more(const VarlinkCall *call);
 const VarlinkPeer *varlink_call_peer(const VarlinkCall *call);
 

@@ -302,9 +302,9 @@ static char *audit(Fixture *fixture) {
         assert_int_equal(ledger_audit_new(&audit), 0);
         do
                 r = ledger_audit_step(audit, fixture->store, &reason);
-        while (r == LEDGER_AUDIT_MORE);
-        assert_true(r == 0 || r == LEDGER_AUDIT_BROKEN);
-        assert_int_equal(r == LEDGER_AUDIT_BROKEN, reason != NULL);
+        while (r == CHAIN_MORE);
+        assert_true(r == 0 || r == CHAIN_BROKEN);
+        assert_int_equal(r == CHAIN_BROKEN, reason != NULL);
         return reason;
 }
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "interfaces/interfaces.h"
 #include "keys/client-keys.h"
+#include "store/store-audit.h"
 
 #define LIST_KEYS_MAX 100
 #define GRACE_DEFAULT (24 * USEC_PER_HOUR)
@@ -19,6 +20,7 @@ typedef struct KeyRequest {
         Write write;
         Manager *manager;
         VarlinkCall *call;  /* NULL: the caller has gone */
+        uid_t uid;          /* of the caller */
         ClientKey key;
         ClientKey before;   /* Rotate: as it was */
         usec_t grace;       /* Rotate */
@@ -43,8 +45,23 @@ static KeyRequest *request_new(Manager *manager, VarlinkCall *call) {
                 return NULL;
         request->manager = manager;
         request->call = call;
+        request->uid = varlink_call_peer(call)->uid;
         varlink_call_set_closed_handler(call, on_caller_gone, request);
         return request;
+}
+
+/* In the transaction that changes the key. */
+static int record_of_key(const KeyRequest *request, Store *store, const char *action) {
+        AuditRecord record = {
+                .action = (char *) action,
+                .outcome = (char *) AUDIT_OK,
+                .object = (char *) request->key.id,
+                .detail = (char *) request->key.name,
+                .uid = request->uid,
+                .count = 1,
+        };
+
+        return store_audit_append(store, &record);
 }
 
 /* ------------------------------------------------------------------ answers */
@@ -246,12 +263,22 @@ static const char *read_key(const Manager *manager, const JsonValue *parameters,
 }
 
 static int apply_create(Write *write, Store *store) {
-        return store_add_key(store, &CONTAINER_OF(write, KeyRequest, write)->key);
+        KeyRequest *request = CONTAINER_OF(write, KeyRequest, write);
+        int r = store_add_key(store, &request->key);
+
+        return r != 0 ? r : record_of_key(request, store, "key.created");
 }
 
 /* Its token will be told to nobody. */
 static int settle_create(Write *write, Store *store) {
-        return MIN(store_delete_key(store, CONTAINER_OF(write, KeyRequest, write)->key.id), 0);
+        KeyRequest *request = CONTAINER_OF(write, KeyRequest, write);
+        ClientKey key;
+        int r;
+
+        r = store_get_key(store, request->key.id, &key);
+        if (r == 0)
+                r = record_of_key(request, store, "key.withdrawn");
+        return r != 0 ? MIN(r, 0) : MIN(store_delete_key(store, request->key.id), 0);
 }
 
 static void on_created(Write *write, int result) {
@@ -297,7 +324,8 @@ static int apply_rotate(Write *write, Store *store) {
         memcpy(request->key.hash, hash, sizeof(hash));
         memcpy(request->key.former_hash, request->before.hash, sizeof(hash));
         request->key.former_until = request->grace > 0 ? time_now_realtime() + request->grace : 0;
-        return store_rotate_key(store, &request->key);
+        r = store_rotate_key(store, &request->key);
+        return r != 0 ? r : record_of_key(request, store, "key.rotated");
 }
 
 /* Nobody will be told the new token: the key goes on with the secrets that it had. */
@@ -344,7 +372,9 @@ static int apply_revoke(Write *write, Store *store) {
         int r;
 
         r = store_revoke_key(store, request->key.id, time_now_realtime());
-        return r != 0 ? r : store_get_key(store, request->key.id, &request->key);
+        if (r == 0)
+                r = store_get_key(store, request->key.id, &request->key);
+        return r != 0 ? r : record_of_key(request, store, "key.revoked");
 }
 
 /* An operator has said so: where it did not reach the disk it is done once more. */

@@ -107,7 +107,7 @@ static int add_to_sums(Map *sums, const LedgerEntry *entry) {
 
 static int broken(char **reason, char *text) {
         *reason = text;
-        return text ? LEDGER_AUDIT_BROKEN : -ENOMEM;
+        return text ? CHAIN_BROKEN : -ENOMEM;
 }
 
 static int check_entry(LedgerAudit *audit, const LedgerEntry *entry, char **reason) {
@@ -250,7 +250,7 @@ int ledger_audit_step(LedgerAudit *audit, Store *store, char **reason) {
         r = check_entries(audit, store, &count, reason);
         if (r != 0)
                 return r;
-        return count > 0 ? LEDGER_AUDIT_MORE : compare_totals(audit, store, reason);
+        return count > 0 ? CHAIN_MORE : compare_totals(audit, store, reason);
 }
 
 /* ------------------------------------------------------------------ carrying over */

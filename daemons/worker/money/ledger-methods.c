@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "interfaces/interfaces.h"
 #include "keys/caller.h"
-#include "money/ledger-check.h"
 #include "money/receipt.h"
 #include "money/spending.h"
+#include "store/chain-check.h"
 #include "store/store-defect.h"
 
 #define DAY_MIN 19700101
@@ -316,8 +316,30 @@ static int on_list_defects(VarlinkCall *call, const JsonValue *parameters, void 
 
 /* ------------------------------------------------------------------ receipts, and a check of it all */
 
+static int new_chain(void **ret) {
+        LedgerAudit *audit = NULL;
+        int r = ledger_audit_new(&audit);
+
+        *ret = audit;
+        return r;
+}
+
+static void free_chain(void *chain) {
+        (void) ledger_audit_free(chain);
+}
+
+static int step_chain(void *chain, Store *store, char **problem) {
+        return ledger_audit_step(chain, store, problem);
+}
+
+static int64_t count_entries(const void *chain) {
+        return ledger_audit_entries(chain);
+}
+
 static int on_verify(VarlinkCall *call, _unused_ const JsonValue *parameters, void *userdata) {
-        return ledger_check_start(userdata, call);
+        static const ChainKind ledger = { "entries", new_chain, free_chain, step_chain, count_entries };
+
+        return chain_check_start(userdata, call, &ledger);
 }
 
 static int on_get_receipts(VarlinkCall *call, const JsonValue *parameters, void *userdata) {

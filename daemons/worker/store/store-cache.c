@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/store-audit.h"
 #include "store/store-private.h"
 #include "store/store-uploads.h"
 
@@ -184,8 +185,11 @@ static int end_followers(Store *store, Job *leader, int64_t sequence) {
         (void) sqlite3_clear_bindings(statement);
         if (r >= 0)
                 r = store_error(store, result);
-        for (size_t i = 0; i < leader->cache.n_ended && r >= 0; i++)
+        for (size_t i = 0; i < leader->cache.n_ended && r >= 0; i++) {
                 r = store_end_uploads(store, leader->cache.ended[i]);
+                if (r >= 0)
+                        r = store_audit_job_end(store, leader->cache.ended[i], leader);
+        }
         return MIN(r, 0);
 }
 

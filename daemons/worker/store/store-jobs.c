@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "store/store-audit.h"
 #include "store/store-batch.h"
 #include "store/store-defect.h"
 #include "store/store-private.h"
@@ -163,6 +164,10 @@ static int do_submit(Store *store, void *userdata) {
                 r = store_add_uploads(store, job);
         if (r == 0)
                 r = store_book_submission(store, job, submission->budget, submission->verdict);
+        if (r == 0)
+                r = store_audit_job(store, job->id, "job.accepted", AUDIT_OK);
+        if (r == 0 && job_status_ended(job->status))
+                r = store_audit_job_end(store, job->id, job);
         return r != 0 || !job->idempotency.key ? r : add_idempotent(store, job);
 }
 
@@ -332,6 +337,8 @@ static int do_end_attempt(Store *store, void *userdata) {
         r = store_webhook_job_ended(store, sequence, end->job->ended_at);
         if (r == 0)
                 r = store_end_uploads(store, end->job->id);
+        if (r == 0)
+                r = store_audit_job_end(store, end->job->id, end->job);
         return r != 0 ? r : store_cache_end(store, end->job, sequence);
 }
 
@@ -368,7 +375,9 @@ static int do_end_queued(Store *store, void *userdata) {
                 r = store_cache_end(store, job, job->sequence);
         if (r == 0)
                 r = store_end_uploads(store, job->id);
-        return r != 0 ? r : store_book_withdrawal(store, job);
+        if (r == 0)
+                r = store_book_withdrawal(store, job);
+        return r != 0 ? r : store_audit_job_end(store, job->id, job);
 }
 
 int store_end_queued(Store *store, Job *job) {
@@ -393,7 +402,9 @@ static int do_delete(Store *store, void *userdata) {
         if (!job_status_ended((JobStatus) status))
                 return STORE_WRONG_STATE;
 
-        r = store_cache_delete(store, id);
+        r = store_audit_job(store, id, "job.deleted", AUDIT_OK);
+        if (r >= 0)
+                r = store_cache_delete(store, id);
         if (r >= 0)
                 r = store_end_uploads(store, id);
         if (r >= 0)

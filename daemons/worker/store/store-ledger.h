@@ -6,6 +6,7 @@
 #pragma once
 
 #include "money/budget.h"
+#include "store/chain.h"
 #include "store/store.h"
 
 /* One running total. */
@@ -48,20 +49,16 @@ int store_get_budget_pause(Store *store, BudgetPause *ret);
 int store_set_budget_pause(Store *store, const BudgetPause *pause);   /* within a group; since 0 ends it */
 void budget_pause_done(BudgetPause *pause);
 
-/* Checking every hash, every running total, and that what is reserved is what unfinished jobs wait with. */
+/* Checking every hash, every running total, and that what is reserved is what unfinished jobs wait with. Steps come to what
+ * chain.h says. */
 typedef struct LedgerAudit LedgerAudit;
-
-enum {
-        LEDGER_AUDIT_MORE = 1,
-        LEDGER_AUDIT_BROKEN,        /* *reason says what and where */
-};
 
 int ledger_audit_new(LedgerAudit **ret);
 LedgerAudit *ledger_audit_free(LedgerAudit *audit);
 DEFINE_CLEANUP(LedgerAudit *, ledger_audit_free);
 
-/* Goes on for a few milliseconds. 0: all of it is sound, as it is at this moment; LEDGER_AUDIT_MORE: call again;
- * LEDGER_AUDIT_BROKEN. */
+/* Goes on for a few milliseconds. 0: all of it is sound, as it is at this moment; CHAIN_MORE: call again;
+ * CHAIN_BROKEN. */
 int ledger_audit_step(LedgerAudit *audit, Store *store, char **reason);
 int64_t ledger_audit_entries(const LedgerAudit *audit);   /* looked at so far */
 

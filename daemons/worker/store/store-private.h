@@ -39,6 +39,14 @@ typedef enum Statement {
         STATEMENT_RELEASE_JOB,
         STATEMENT_RELEASE_ALL,
         STATEMENT_SET_COST,
+        STATEMENT_AUDIT_HEAD,
+        STATEMENT_AUDIT_SET_HEAD,
+        STATEMENT_AUDIT_SET_EMITTED,
+        STATEMENT_AUDIT_APPEND,
+        STATEMENT_AUDIT_LIST,
+        STATEMENT_AUDIT_LIST_OF_KEY,
+        STATEMENT_AUDIT_HASH,
+        STATEMENT_AUDIT_JOB,
         STATEMENT_LEDGER_LAST,
         STATEMENT_LEDGER_APPEND,
         STATEMENT_LEDGER_LIST,
@@ -138,6 +146,7 @@ struct Store {
         sqlite3_stmt *statements[_STATEMENTS];
         sqlite3_backup *copy;        /* under way, to copy_target; or NULL */
         sqlite3 *copy_target;
+        int64_t audit_emitted;       /* the last record that is in the journal, as far as this process knows */
 };
 
 /* Negative errno for a result of SQLite that is not OK, ROW or DONE. */

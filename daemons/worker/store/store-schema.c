@@ -1,5 +1,6 @@
 #include "store/store-schema.h"
 
+#include "audit/audit-record.h"
 #include "base/macro.h"
 
 const char *const store_migrations[] = {
@@ -282,6 +283,34 @@ const char *const store_migrations[] = {
 
         /* 18 → 19: defects are told with their job (store-defect.h). */
         "CREATE INDEX defect_job ON defect (job);",
+
+        /* 19 → 20: the audit trail (store-audit.h). Its head stands apart, so that records can't vanish from the end unseen. */
+        "CREATE TABLE audit ("
+        "  number INTEGER PRIMARY KEY,"
+        "  at INTEGER NOT NULL,"
+        "  action TEXT NOT NULL,"
+        "  outcome TEXT NOT NULL,"
+        "  key TEXT,"
+        "  origin TEXT,"
+        "  address TEXT,"
+        "  uid INTEGER NOT NULL,"
+        "  object TEXT,"
+        "  model TEXT,"
+        "  cost INTEGER NOT NULL,"
+        "  unknown INTEGER NOT NULL,"
+        "  count INTEGER NOT NULL,"
+        "  detail TEXT,"
+        "  hash TEXT NOT NULL"
+        ") STRICT;"
+        "CREATE INDEX audit_key ON audit (key, number) WHERE key IS NOT NULL;"
+        "CREATE TABLE audit_head ("
+        "  one INTEGER PRIMARY KEY CHECK (one = 1),"
+        "  number INTEGER NOT NULL,"       /* of the last record, and its hash */
+        "  hash TEXT NOT NULL,"
+        "  emitted INTEGER NOT NULL,"      /* the last one that is known to be in the journal */
+        "  chain TEXT NOT NULL"            /* tells this trail from every other in the journal */
+        ") STRICT;"
+        "INSERT INTO audit_head VALUES (1, 0, '" AUDIT_FIRST_HASH "', 0, lower(hex(randomblob(16))));",
 };
 
 const int store_version = (int) ELEMENTS(store_migrations);

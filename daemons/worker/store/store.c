@@ -14,6 +14,8 @@
         "id, sequence, status, model, response_format, request, created_at, started_at, ended_at, usage, reply, failure, " \
         "held, reserved, charged, unknown, budget_day, entry, asked, key, not_before, picture, origin, priority, " \
         "optimised"
+#define AUDIT_COLUMNS \
+        "number, at, action, outcome, key, origin, address, uid, object, model, cost, unknown, count, detail, hash"
 #define ENTRY_COLUMNS "number, at, kind, day, job, key, model, provider, reserved, spent, unknown, images, note, hash"
 #define KEY_COLUMNS \
         "id, name, hash, created_at, revoked_at, daily_budget, monthly_budget, owner, former_hash, former_until, expires_at, " \
@@ -105,6 +107,17 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_COUNT_HELD] = "SELECT count(*) FROM job WHERE held = 1",
         [STATEMENT_RELEASE_JOB] = "UPDATE job SET held = 0, not_before = 0 WHERE id = ?1 AND held = 1",
         [STATEMENT_RELEASE_ALL] = "UPDATE job SET held = 0, not_before = 0 WHERE held = 1",
+        [STATEMENT_AUDIT_HEAD] = "SELECT number, hash, emitted, chain FROM audit_head",
+        [STATEMENT_AUDIT_SET_HEAD] = "UPDATE audit_head SET number = ?1, hash = ?2, emitted = max(emitted, ?3)",
+        [STATEMENT_AUDIT_SET_EMITTED] = "UPDATE audit_head SET emitted = max(emitted, ?1)",
+        [STATEMENT_AUDIT_APPEND] =
+                "INSERT INTO audit (" AUDIT_COLUMNS ") "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        [STATEMENT_AUDIT_LIST] = "SELECT " AUDIT_COLUMNS " FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2",
+        [STATEMENT_AUDIT_LIST_OF_KEY] =
+                "SELECT " AUDIT_COLUMNS " FROM audit WHERE key = ?3 AND number > ?1 ORDER BY number LIMIT ?2",
+        [STATEMENT_AUDIT_HASH] = "SELECT hash FROM audit WHERE number = ?1",
+        [STATEMENT_AUDIT_JOB] = "SELECT key, model, charged, unknown FROM job WHERE id = ?1",
         [STATEMENT_LEDGER_LAST] = "SELECT number, hash FROM ledger_entry ORDER BY number DESC LIMIT 1",
         [STATEMENT_LEDGER_APPEND] =
                 "INSERT INTO ledger_entry (" ENTRY_COLUMNS ") "

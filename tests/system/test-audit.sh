@@ -1,0 +1,196 @@
+# shellcheck shell=bash
+# The audit trail: who did what, and that nothing vanishes from it.
+source "$CHECKOUT/tests/system/rig/requests.sh"
+source "$CHECKOUT/tests/system/rig/ctl.sh"
+
+DATABASE=/var/lib/atelier/current/atelier.db
+
+# records EXPRESSION: prints what the expression makes of all records, which are `all`.
+records() {
+    atelierctl audit export >"$SCRATCH/records"
+    node --print "const all = require('fs').readFileSync('$SCRATCH/records', 'utf8').split('\n').filter(Boolean).map(JSON.parse); $1"
+}
+
+# of_object ID: what was recorded of it, with the outcomes.
+of_object() {
+    records "all.filter(r => r.object == '$1').map(r => r.action + ' ' + r.outcome).join()"
+}
+
+test_a_job_leaves_its_trail_with_who_asked_for_it() {
+    configure 'require_key = "always";'
+    local key id
+    key=$(atelierctl keys create reader)
+    id=$(atelierctl keys list --json | node --print 'JSON.parse(require("fs").readFileSync(0))[0].id')
+    draw 'for the trail' --header "Authorization: Bearer $key"
+    request --header "Authorization: Bearer $key" "$ATELIER/v1/jobs"
+    local job
+    job=$(answer 'body.data[0].id')
+    assert_eq 'job.accepted ok,job.completed ok' "$(of_object "$job")"
+    assert_eq 'key.created ok' "$(of_object "$id" | sed 's/,.*//')"
+    assert_eq "$id sandbox" "$(records "all.filter(r => r.object == '$job').map(r => r.key + ' ' + r.model)[0]")"
+    request --header "Authorization: Bearer $key" --request DELETE "$ATELIER/v1/jobs/$job"
+    assert_eq 200 "$STATUS"
+    assert_eq 'job.accepted ok,job.completed ok,io.atelier.Queue.Get ok,job.deleted ok,io.atelier.Queue.Cancel ok' "$(of_object "$job")"
+    assert_eq "$id loopback 127.0.0.1" \
+        "$(records "all.filter(r => r.action == 'io.atelier.Queue.List').map(r => [r.key, r.origin, r.address].join(' '))[0]")"
+    ctl audit show --key="$id" --json
+    assert_eq "$id" "$(json '[...new Set(it.map(r => r.key))].join()')"
+    ctl audit show --limit=3
+    assert_match "key $id from 127.0.0.1 +io.atelier.Queue.Cancel +ok" "$(out)"
+    ctl audit verify
+    assert_said 0 'records are as they were written; the journal has [1-9][0-9]* of them'
+}
+
+test_refusals_name_nobody_and_are_counted_together() {
+    configure 'require_key = "always";'
+    atelierctl keys create somebody >/dev/null
+    local i id
+    id=$(atelierctl keys list --json | node --print 'JSON.parse(require("fs").readFileSync(0)).pop().id')
+    for ((i = 0; i < 5; i++)); do
+        request --header "Authorization: Bearer atl_${id}wrong" "$ATELIER/v1/models"
+        assert_error 401 invalid_api_key
+    done
+    systemctl stop atelier-worker # which closes what is still being counted
+    assert_eq '1 undefined,4 undefined' "$(records "all.filter(r => r.action == 'io.atelier.Queue.ListModels' &&
+        r.outcome == 'invalid_api_key').slice(-2).map(r => r.count + ' ' + r.key).join()")"
+}
+
+test_what_admins_do_is_recorded_with_their_uid() {
+    configure ''
+    atelierctl keys create short-lived >/dev/null
+    local id
+    id=$(atelierctl keys list --json | node --print 'JSON.parse(require("fs").readFileSync(0)).pop().id')
+    atelierctl keys rotate "$id" >/dev/null
+    ctl keys revoke "$id"
+    assert_said 0 ''
+    assert_eq 'key.created ok,key.rotated ok,key.revoked ok' "$(of_object "$id")"
+    assert_eq 0 "$(records "all.find(r => r.object == '$id').uid")"
+    as atelier queue pause
+    assert_eq "$(id -u nobody) io.atelier.Queue.Pause PermissionDenied" \
+        "$(records "all.slice(-2).map(r => [r.uid, r.action, r.outcome].join(' ')).find(t => t.includes('Pause'))")"
+    atelierctl reload worker
+    assert_eq 'io.atelier.Daemon.Reload ok' "$(records "all.slice(-2).map(r => r.action + ' ' + r.outcome).find(t => t.includes('Reload'))")"
+    echo 'nonsense = 1;' >/etc/atelier/atelier.conf.d/60-bad.conf
+    ctl reload worker
+    rm /etc/atelier/atelier.conf.d/60-bad.conf
+    assert_eq 1 "$STATUS"
+    assert_match 'io.atelier.Daemon.Reload [A-Z]' "$(records "all.slice(-2).map(r => r.action + ' ' + r.outcome).join()")"
+}
+
+# What was accepted before an end without warning is in the trail exactly once, and in the journal at least once.
+test_the_trail_survives_kills_and_goes_to_the_journal_in_order() {
+    configure ''
+    local i answers=0
+    rm -f "$SCRATCH/accepted"
+    for ((i = 0; i < 60; i++)); do
+        request --max-time 5 --header 'Prefer: respond-async' --json \
+            "{\"model\": \"sandbox\", \"prompt\": \"kill $i\", \"size\": \"64x64\"}" "$ATELIER/v1/images/generations" || true
+        [[ $STATUS != 202 ]] || answer body.id >>"$SCRATCH/accepted"
+        ((i % 6 != 5)) || systemctl kill --signal=KILL atelier-worker
+    done
+    answers=$(wc -l <"$SCRATCH/accepted")
+    ((answers >= 50)) || fail "only $answers were accepted"
+    wait_until 30 eval '[[ $(atelierctl jobs list --json --status=queued --status=in_progress 2>/dev/null || echo "[]") == "[]" ]]' ||
+        true
+    sleep 2
+    assert_eq "$answers" "$(records "
+        const accepted = require('fs').readFileSync('$SCRATCH/accepted', 'utf8').split('\n').filter(Boolean)
+        accepted.filter(id => all.filter(r => r.object == id && r.action == 'job.accepted').length == 1 &&
+            all.filter(r => r.object == id && ['job.completed', 'job.failed'].includes(r.action)).length == 1).length")"
+    ctl audit verify
+    assert_said 0 'as they were written'
+    journalctl --sync
+    # Each begins where the last one ended or before: after a kill some come again, and none is left out.
+    journalctl --output=json --output-fields=ATELIER_AUDIT_NUMBER,ATELIER_AUDIT_CHAIN ATELIER_AUDIT=1 >"$SCRATCH/journal"
+    assert_eq whole "$(node --print "
+        const lines = require('fs').readFileSync('$SCRATCH/journal', 'utf8').split('\n').filter(Boolean).map(JSON.parse)
+        const chain = lines.at(-1).ATELIER_AUDIT_CHAIN
+        let last = 0, gap = ''
+        for (const line of lines.filter(l => l.ATELIER_AUDIT_CHAIN == chain)) {
+            const number = Number(line.ATELIER_AUDIT_NUMBER)
+            if (number > last + 1) gap ||= 'a gap behind ' + last
+            last = Math.max(last, number)
+        }
+        gap || 'whole'")"
+}
+
+test_a_record_that_is_altered_or_removed_is_named() {
+    configure ''
+    local i last
+    for ((i = 0; i < 5; i++)); do
+        draw "tampered with $i"
+    done
+    ctl audit verify
+    assert_said 0 'as they were written'
+    systemctl --quiet stop atelier-worker
+    cp "$DATABASE" "$SCRATCH/good.db"
+    last=$(sqlite3 "$DATABASE" 'SELECT number FROM audit_head')
+    local change said
+    while IFS='|' read -r change said; do
+        systemctl --quiet stop atelier-worker
+        sqlite3 "$DATABASE" "${change//LAST/$last}"
+        ctl audit verify
+        assert_said 1 '' "${said//LAST/$last}"
+        systemctl --quiet stop atelier-worker
+        install --mode=0600 --owner=atelier-worker --group=atelier-worker "$SCRATCH/good.db" "$DATABASE"
+        rm -f "$DATABASE"-wal
+    done <<'TABLE'
+UPDATE audit SET key = 'other' WHERE number = LAST - 3|record [0-9]+ was altered
+UPDATE audit SET at = at + 1 WHERE number = LAST - 3|record [0-9]+ was altered
+UPDATE audit SET outcome = 'ok2' WHERE number = LAST - 3|record [0-9]+ was altered
+UPDATE audit SET cost = cost + 1 WHERE number = LAST - 3|record [0-9]+ was altered
+UPDATE audit SET count = 2 WHERE number = LAST - 3|record [0-9]+ was altered
+UPDATE audit SET uid = uid + 1 WHERE number = LAST - 3|record [0-9]+ was altered
+UPDATE audit SET object = NULL WHERE number = LAST - 3|record [0-9]+ was altered
+UPDATE audit SET hash = replace(hash, '1', '2') WHERE number = LAST - 3|record [0-9]+ was altered
+DELETE FROM audit WHERE number = LAST - 3|record [0-9]+ was removed
+DELETE FROM audit WHERE number > LAST - 3|records [0-9]+ to LAST were removed from the end
+DELETE FROM audit WHERE number > LAST - 3; UPDATE audit_head SET (number, hash) = (SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1)|in the journal
+DELETE FROM audit; UPDATE audit_head SET number = 0, hash = '0000000000000000000000000000000000000000000000000000000000000000'|in the journal
+TABLE
+}
+
+test_export_is_json_lines_or_csv() {
+    configure ''
+    draw 'to be exported'
+    ctl audit export --csv
+    assert_said 0 '^number,at,action,outcome,key,origin'
+    assert_eq "$(records all.length)" "$(($(atelierctl audit export --csv | wc -l) - 1))"
+    # What its hashes are made of is all there: anybody can compute them again.
+    atelierctl audit export >"$SCRATCH/records"
+    assert_eq whole "$(node --print "
+        let previous = '0'.repeat(64), broken = ''
+        for (const line of require('fs').readFileSync('$SCRATCH/records', 'utf8').split('\n').filter(Boolean)) {
+            const record = JSON.parse(line), hash = record.hash
+            delete record.hash
+            record.previous = previous
+            if (require('crypto').createHash('sha256').update(JSON.stringify(record)).digest('hex') != hash)
+                broken ||= 'record ' + record.number
+            previous = hash
+        }
+        broken || 'whole'")"
+}
+
+# append_as USER ACTION: what io.atelier.Audit.Append answers that user, who is let in to the socket.
+append_as() {
+    setpriv --reuid="$1" --regid="$(id -g "$1")" --groups="$(getent group atelier | cut -d: -f3)" node --eval "
+        const socket = require('net').connect('/run/atelier/io.atelier.Worker')
+        socket.write(JSON.stringify({ method: 'io.atelier.Audit.Append',
+            parameters: { action: JSON.parse('\"' + process.argv[1] + '\"'), outcome: 'ok' } }) + '\0')
+        socket.once('data', answer => { console.log(answer.toString().replace('\\0', '')); socket.destroy() })
+    " "${2//\\/\\}"
+}
+
+test_other_daemons_speak_of_their_own_alone() {
+    configure ''
+    local action
+    assert_match '"number":[0-9]+' "$(append_as atelier-scheduler backup.made)"
+    for action in job.accepted key.created io.atelier.Queue.Submit '' 'backup.\u0007' "backup.$(printf 'a%.0s' {1..58})"; do
+        assert_match InvalidParameter "$(append_as atelier-scheduler "$action")"
+    done
+    assert_match '"number":[0-9]+' "$(append_as atelier-scheduler "backup.$(printf 'a%.0s' {1..57})")"
+    assert_match PermissionDenied "$(append_as nobody backup.made)"
+    assert_eq 2 "$(records "all.filter(r => r.uid == $(id -u atelier-scheduler) && r.action.startsWith('backup.')).length")"
+    as atelier audit show
+    assert_said 1 '' 'io.atelier.Audit.List: not allowed'
+}
