@@ -23,6 +23,7 @@ daemondir := $(PREFIX)/lib/atelier
 bindir := $(PREFIX)/bin
 sysusersdir := $(PREFIX)/lib/sysusers.d
 tmpfilesdir := $(PREFIX)/lib/tmpfiles.d
+catalogdir := $(PREFIX)/lib/systemd/catalog
 mandir := $(PREFIX)/share/man
 confdir := /etc/atelier
 
@@ -118,6 +119,7 @@ install: all ## Install below DESTDIR and PREFIX (units, users, folders and an e
 	$(q)for m in docs/man/*; do install -D -m 0644 $$m $(DESTDIR)$(mandir)/man$${m##*.}/$${m##*/}; done
 	$(q)install -D -m 0644 packaging/sysusers.conf $(DESTDIR)$(sysusersdir)/atelier.conf
 	$(q)install -D -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/atelier.conf
+	$(q)install -D -m 0644 packaging/atelier.catalog $(DESTDIR)$(catalogdir)/atelier.catalog
 	$(q)install -m 0644 etc/models.conf etc/prices.conf $(DESTDIR)$(confdir)/
 	$(q)test -e $(DESTDIR)$(confdir)/atelier.conf || install -m 0644 etc/atelier.conf $(DESTDIR)$(confdir)/
 

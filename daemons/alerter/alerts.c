@@ -84,6 +84,22 @@ static int add(AlerterManager *manager, Alert *alert, usec_t now) {
         return r == ALERT_STORE_FULL ? ALERTS_FULL : r;
 }
 
+/* In the worker's audit trail. */
+static void record(const AlerterManager *manager, const Alert *alert, const char *action) {
+        _cleanup_(json_freep) JsonValue *parameters = json_new_object();
+        int r;
+
+        r = json_add_string(parameters, "action", action);
+        if (r >= 0)
+                r = json_add_string(parameters, "outcome", "ok");
+        if (r >= 0)
+                r = json_add_string(parameters, "object", alert->id);
+        if (r >= 0)
+                r = json_add_string(parameters, "detail", alert->summary);
+        varlink_messenger_send(manager->messenger, "Worker", "io.atelier.Audit.Append", r < 0 ? NULL : TAKE_PTR(parameters),
+                               "an alert is not in the audit trail");
+}
+
 int alerts_fire(AlerterManager *manager, const AlertInput *input, Alert **ret, const char **ret_field) {
         _cleanup_(alert_freep) Alert *fired = NULL;
         usec_t now = time_now_realtime();
@@ -98,6 +114,8 @@ int alerts_fire(AlerterManager *manager, const AlertInput *input, Alert **ret, c
         if (r != 0)
                 return r;
 
+        if (!alert)
+                record(manager, fired, "alert.fired");
         *ret = alert ?: TAKE_PTR(fired);
         metrics_add(manager->metrics, METRIC_ALERTS_FIRED, METRIC_VALUES(severity_name((*ret)->severity)), 1);
         outbox_look(manager->outbox);
@@ -128,6 +146,7 @@ int alerts_resolve(AlerterManager *manager, Alert *alert) {
         alert_resolve(alert, now);
         tell_at_once(manager, alert, now);
         r = alert_store_save(manager->store, alert);
+        record(manager, alert, "alert.resolved");
         /* Not taken back where it fails: it is sent, and asked for again after a crash. */
         outbox_look(manager->outbox);
         return r;

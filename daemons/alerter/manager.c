@@ -249,6 +249,15 @@ static int open_outbox(AlerterManager *manager) {
         return r < 0 ? r : configure_outbox(manager, manager->receivers, settings);
 }
 
+static void on_messenger_busy(bool busy, void *userdata) {
+        AlerterManager *manager = userdata;
+
+        if (busy)
+                service_hold(manager->service);
+        else
+                service_release(manager->service);
+}
+
 int alerter_manager_new(AlerterManager **ret, Service *service) {
         _cleanup_(alerter_manager_freep) AlerterManager *manager = NULL;
         int r;
@@ -263,7 +272,9 @@ int alerter_manager_new(AlerterManager **ret, Service *service) {
                 r = open_metrics(manager);
         if (r < 0)
                 return r;
-        r = open_outbox(manager);
+        r = varlink_messenger_new(&manager->messenger, service_event(service), on_messenger_busy, manager);
+        if (r >= 0)
+                r = open_outbox(manager);
         if (r < 0)
                 return log_error_errno(r, "the alerter can't be set up");
 
@@ -276,6 +287,7 @@ AlerterManager *alerter_manager_free(AlerterManager *manager) {
                 return NULL;
 
         receiver_tests_cancel(manager);
+        manager->messenger = varlink_messenger_free(manager->messenger);
         manager->outbox = outbox_free(manager->outbox);
         manager->http = http_client_free(manager->http);
         manager->receivers = receivers_free(manager->receivers);

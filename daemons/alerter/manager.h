@@ -5,6 +5,7 @@
 #include "io/http-client.h"
 #include "io/metrics.h"
 #include "io/service.h"
+#include "io/varlink-messenger.h"
 #include "outbox.h"
 #include "receivers.h"
 
@@ -25,6 +26,7 @@ typedef struct AlerterManager {
         AlertStore *store;
         Outbox *outbox;
         Metrics *metrics;
+        VarlinkMessenger *messenger;
         ReceiverTest *tests[RECEIVER_TESTS_MAX];   /* NULL: free */
 } AlerterManager;
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "byte-text.h"
 #include "methods.h"
+#include "verify.h"
 
 /* The scheduler owns the archives and the history of its runs; the state itself it only carries, between the worker
  * and an archive. A run holds the service until it is over, whoever asked for it. */
@@ -202,6 +203,35 @@ static void on_progressed(_unused_ const Run *run, void *userdata) {
         service_status_changed(manager->service);
 }
 
+static const char *action_of(const Task *task) {
+        return task == &backup_task ? "backup.made" : task == &verify_task ? "backup.verified" : "backup.restored";
+}
+
+/* In the worker's audit trail: what a backup and a restore came to is of interest there, also when this is read elsewhere. */
+static void record_run(SchedulerManager *manager, const Run *run) {
+        _cleanup_(json_freep) JsonValue *parameters = json_new_object();
+        int r;
+
+        r = json_add_string(parameters, "action", action_of(run->task));
+        if (r >= 0)
+                r = json_add_string(parameters, "outcome", run->result == RUN_SUCCEEDED ? "ok" : run_result_name(run->result));
+        if (r >= 0)
+                r = json_add_string(parameters, "object", run->id);
+        if (r >= 0)
+                r = json_add_string(parameters, "detail", task_message(run->context));
+        varlink_messenger_send(manager->messenger, "Worker", "io.atelier.Audit.Append", r < 0 ? NULL : TAKE_PTR(parameters),
+                               "the end of the task is not in the audit trail");
+}
+
+static void on_busy(bool busy, void *userdata) {
+        SchedulerManager *manager = userdata;
+
+        if (busy)
+                service_hold(manager->service);
+        else
+                service_release(manager->service);
+}
+
 static void on_ended(const Run *run, void *userdata) {
         SchedulerManager *manager = userdata;
         double seconds = (double) (run->ended_at - MIN(run->started_at, run->ended_at)) / USEC_PER_SEC;
@@ -215,6 +245,7 @@ static void on_ended(const Run *run, void *userdata) {
         metrics_observe(manager->metrics, METRIC_DURATION, METRIC_VALUES(run->task->name), seconds);
         if (run->task == &backup_task && run->result == RUN_SUCCEEDED)
                 metrics_set(manager->metrics, METRIC_LAST_SUCCESS, NULL, (double) (run->ended_at / USEC_PER_SEC));
+        record_run(manager, run);
         look_for_newest(manager);
 }
 
@@ -308,6 +339,9 @@ int scheduler_manager_new(SchedulerManager **ret, Service *service) {
                 return r;
         report_cut_off(manager);
         look_for_newest(manager);
+        r = varlink_messenger_new(&manager->messenger, service_event(service), on_busy, manager);
+        if (r < 0)
+                return r;
         r = open_runs(manager);
         if (r >= 0)
                 r = scheduler_methods_add(service_varlink(service), manager);
@@ -324,6 +358,7 @@ SchedulerManager *scheduler_manager_free(SchedulerManager *manager) {
                 return NULL;
 
         manager->runs = runs_free(manager->runs);
+        manager->messenger = varlink_messenger_free(manager->messenger);
         manager->metrics = metrics_free(manager->metrics);
         manager->history = run_history_free(manager->history);
         free(manager->worker_path);

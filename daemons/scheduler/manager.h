@@ -4,11 +4,13 @@
 #include "backup-folder.h"
 #include "io/metrics.h"
 #include "io/service.h"
+#include "io/varlink-messenger.h"
 #include "runs.h"
 
 typedef struct SchedulerManager {
         Service *service;
         char *backup_folder;      /* as the settings had it at the start */
+        VarlinkMessenger *messenger;
         char *worker_path;        /* of its socket */
         RunHistory *history;
         Runs *runs;

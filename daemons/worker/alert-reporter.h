@@ -10,7 +10,6 @@ AlertReporter *alert_reporter_free(AlertReporter *reporter);   /* what is under 
 DEFINE_CLEANUP(AlertReporter *, alert_reporter_free);
 
 /* Fires an alert as io.atelier.Alerts.Fire: `key` makes repeated ones the same, `severity` is "warning" or "critical".
- * The daemon does not exit before the alerter has it, or ALERT_PATIENCE_USEC is over; what can't be told is logged. */
-#define ALERT_PATIENCE_USEC (10 * USEC_PER_SEC)
+ * The daemon does not exit before the alerter has it, or MESSAGE_PATIENCE_USEC is over; what can't be told is logged. */
 void alert_report(AlertReporter *reporter, const char *key, const char *name, const char *severity,
                   const char *summary);

@@ -194,3 +194,70 @@ test_other_daemons_speak_of_their_own_alone() {
     as atelier audit show
     assert_said 1 '' 'io.atelier.Audit.List: not allowed'
 }
+
+# The trail goes on over a restore: what was recorded since the backup is in the restored state too.
+test_a_restore_takes_nothing_from_the_trail() {
+    configure ''
+    draw 'before the backup'
+    atelierctl task run backup
+    local since
+    draw 'since the backup'
+    request "$ATELIER/v1/jobs"
+    since=$(answer 'body.data[0].id')
+    atelierctl backup restore --yes
+    request "$ATELIER/v1/jobs/$since"
+    assert_eq 404 "$STATUS"
+    assert_match '^job.accepted ok,job.completed ok' "$(of_object "$since")"
+    assert_eq 1 "$(records "all.filter(r => r.action == 'state.restored' && !r.detail).length")"
+    ctl audit verify
+    assert_said 0 'as they were written'
+    # Another state altogether: the trail that stops is named in the one that begins.
+    systemctl --quiet stop 'atelier-*.service'
+    rm -rf /var/lib/atelier/current /var/lib/atelier/former*
+    draw 'of a new state'
+    atelierctl backup restore --yes
+    assert_match '^in the place of a state whose trail [0-9a-f]{32} ends with record [0-9]+, hash [0-9a-f]{64}$' \
+        "$(records "all.at(-1).action == 'state.restored' ? all.at(-1).detail : all.filter(r => r.action == 'state.restored').at(-1).detail")"
+    ctl audit verify
+    assert_said 0 'as they were written.*
+It also has [0-9]+ of another trail'
+}
+
+test_journalctl_explains_each_record() {
+    configure ''
+    draw 'to be explained'
+    request "$ATELIER/v1/jobs"
+    journalctl --update-catalog
+    local id
+    for id in $(grep -ohE '"[0-9a-f]{32}"' "$CHECKOUT/daemons/worker/audit/audit-record.c" | tr -d '"'); do
+        assert_match 'Subject: .' "$(journalctl --dump-catalog "$id")"
+    done
+    journalctl --sync
+    assert_match 'Subject: Job job_[0-9a-f]{32} was completed' "$(journal --catalog ATELIER_AUDIT_ACTION=job.completed)"
+}
+
+# Everything about a key: what it asked for, what came of it, and what admins did with it.
+test_a_keys_day_is_one_question_to_the_journal() {
+    configure 'require_key = "always";'
+    local key id
+    key=$(atelierctl keys create busy 2>/dev/null)
+    id=$(atelierctl keys list --json | node --print 'JSON.parse(require("fs").readFileSync(0)).pop().id')
+    draw 'one' --header "Authorization: Bearer $key"
+    draw 'two' --header "Authorization: Bearer $key"
+    request --header "Authorization: Bearer $key" "$ATELIER/v1/usage"
+    wait_until 5 eval '[[ $(journal ATELIER_KEY='"$id"' ATELIER_AUDIT=1 | grep -c .) == 5 ]]'
+    assert_eq '2 2 1' "$(journal ATELIER_KEY="$id" ATELIER_AUDIT=1 >"$SCRATCH/day"
+        for what in job.accepted job.completed GetUsage; do grep -c "$what" "$SCRATCH/day"; done | paste -sd ' ')"
+}
+
+test_backups_and_alerts_are_in_the_trail() {
+    configure ''
+    draw 'to be kept'
+    atelierctl task run backup
+    ctl alerts fire TrailTest --source=test --severity=warning --summary='seen in the trail'
+    assert_said 0 ''
+    wait_until 10 eval '[[ $(records "all.filter(r => r.action == \"alert.fired\" && r.detail == \"seen in the trail\").length") == 1 ]]'
+    assert_eq "$(id -u atelier-scheduler) ok" \
+        "$(records "all.filter(r => r.action == 'backup.made').map(r => r.uid + ' ' + r.outcome).at(-1)")"
+    assert_eq "$(id -u atelier-alerter)" "$(records "all.findLast(r => r.action == 'alert.fired').uid")"
+}

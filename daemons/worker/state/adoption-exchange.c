@@ -13,6 +13,7 @@
 #include "money/budget-wait.h"
 #include "keys/client-keys.h"
 #include "money/spending.h"
+#include "store/store-audit.h"
 #include "store/store-ledger.h"
 
 /* io.atelier.Store.Adopt: checked, parked, exchanged. */
@@ -142,12 +143,13 @@ static int carry_over_pause(Store *next, Store *current) {
 
 /* Nothing is spent while jobs are parked: what is carried over now is all of it. A state in use whose ledger can't be read
  * is no reason to refuse the one that is to replace it. */
-static int carry_over_spending(Manager *manager) {
+static int carry_over(Manager *manager) {
         _cleanup_free_ char *path = text_format("%s/" DATABASE_NAME, state_folder_next(manager->state));
         _cleanup_(store_freep) Store *next = NULL;
         Store *current = commit_group_store(manager->group);
         char amount[MONEY_TEXT_MAX];
         micros_t carried = 0;
+        int64_t records;
         int r;
 
         r = path ? store_open(&next, path) : -ENOMEM;
@@ -161,6 +163,8 @@ static int carry_over_spending(Manager *manager) {
                            money_format(carried, amount));
         if (r >= 0 && current)
                 r = carry_over_pause(next, current);
+        if (r >= 0)
+                r = store_audit_carry_over(next, current, &records);
         return MIN(r, 0);
 }
 
@@ -226,7 +230,7 @@ static void exchange(Adoption *adoption) {
         int r;
 
         (void) sd_event_source_set_enabled(adoption->park_timer, SD_EVENT_OFF);
-        r = carry_over_spending(manager);
+        r = carry_over(manager);
         if (r >= 0)
                 r = carry_keys(manager);
         if (r >= 0)

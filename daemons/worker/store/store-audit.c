@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "store/store-private.h"
 
+#define CARRY_RECORDS 512 /* at a time */
+
 /* One of another length is no hash: the record then matches none. */
 static void copy_digits(sqlite3_stmt *statement, int column, char *ret, size_t size) {
         const char *text = (const char *) sqlite3_column_text(statement, column);
@@ -150,6 +152,79 @@ int store_audit_set_emitted(Store *store, int64_t number) {
                 return r;
         (void) sqlite3_bind_int64(statement, 1, number);
         return store_step(store, statement);
+}
+
+static bool goes_on(Store *former, const AuditHead *head, const AuditHead *former_head) {
+        char hash[SHA256_TEXT_MAX];
+
+        return text_equal(head->chain, former_head->chain) && head->number <= former_head->number &&
+               store_audit_hash(former, head->number, hash) == 0 && text_equal(hash, head->hash);
+}
+
+static int copy_records(Store *store, Store *former, int64_t after, int64_t *ret) {
+        size_t count;
+        int r;
+
+        do {
+                AuditRecord *records;
+
+                r = store_audit_list(former, after, NULL, CARRY_RECORDS, &records, &count);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < count && r >= 0; i++) {
+                        r = insert_record(store, &records[i]);
+                        if (r >= 0)
+                                r = set_head(store, &records[i]);
+                        after = records[i].number;
+                }
+                audit_records_free(records, count);
+                *ret += (int64_t) count;
+        } while (r >= 0 && count > 0);
+        return r;
+}
+
+static int record_restore(Store *store, const AuditHead *stopped) {
+        _cleanup_free_ char *detail = NULL;
+        AuditRecord record = {
+                .action = (char *) "state.restored",
+                .outcome = (char *) AUDIT_OK,
+                .uid = AUDIT_NOBODY,
+                .count = 1,
+        };
+
+        if (stopped) {
+                detail = text_format("in the place of a state whose trail %s ends with record %lld, hash %s", stopped->chain,
+                                     (long long) stopped->number, stopped->hash);
+                if (!detail)
+                        return -ENOMEM;
+        }
+        record.detail = detail;
+        return store_audit_append(store, &record);
+}
+
+int store_audit_carry_over(Store *store, Store *former, int64_t *ret) {
+        AuditHead head, former_head = {};
+        bool same;
+        int r;
+
+        *ret = 0;
+        r = store_audit_head(store, &head);
+        if (r >= 0 && former)
+                r = store_audit_head(former, &former_head);
+        if (r < 0)
+                return r;
+        same = former && goes_on(former, &head, &former_head);
+        store->audit_emitted = same ? former_head.emitted : head.number;
+        r = store_group_begin(store);
+        if (r < 0)
+                return r;
+        r = same ? copy_records(store, former, head.number, ret) : store_run(store, STATEMENT_AUDIT_NEW_CHAIN);
+        if (r >= 0)
+                r = record_restore(store, former && !same ? &former_head : NULL);
+        if (r >= 0)
+                return store_group_commit(store);
+        store_group_rollback(store);
+        return r;
 }
 
 static int read_record(sqlite3_stmt *statement, AuditRecord *record) {

@@ -28,6 +28,11 @@ int store_audit_job_end(Store *store, const char *id, const Job *ended);
 void store_audit_note_emitted(Store *store, int64_t number);
 int store_audit_set_emitted(Store *store, int64_t number);
 
+/* What `former` has recorded since `store` was copied from it is appended as it is, so that the trail goes on as if nothing had
+ * happened; then the restore itself is recorded. Where they are not of one trail, or `former` is NULL, that alone is, with the
+ * end of the trail that stops there, and as the beginning of another in the journal: what that has of this one goes further. Makes a transaction of its own. *ret: how many were appended. */
+int store_audit_carry_over(Store *store, Store *former, int64_t *ret);
+
 /* Those after number `after`, oldest first; of `key` alone, unless NULL. Freed with audit_records_free(). */
 int store_audit_list(Store *store, int64_t after, const char *key, size_t limit, AuditRecord **ret, size_t *ret_count);
 void audit_records_free(AuditRecord *records, size_t count);

@@ -110,6 +110,7 @@ static const char *const statement_texts[_STATEMENTS] = {
         [STATEMENT_AUDIT_HEAD] = "SELECT number, hash, emitted, chain FROM audit_head",
         [STATEMENT_AUDIT_SET_HEAD] = "UPDATE audit_head SET number = ?1, hash = ?2, emitted = max(emitted, ?3)",
         [STATEMENT_AUDIT_SET_EMITTED] = "UPDATE audit_head SET emitted = max(emitted, ?1)",
+        [STATEMENT_AUDIT_NEW_CHAIN] = "UPDATE audit_head SET chain = lower(hex(randomblob(16)))",
         [STATEMENT_AUDIT_APPEND] =
                 "INSERT INTO audit (" AUDIT_COLUMNS ") "
                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
