@@ -1,12 +1,15 @@
 #include "admission.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/text.h"
+#include "bearer-token.h"
 #include "cors.h"
 #include "forwarded.h"
 #include "multipart.h"
+#include "signed-link.h"
 
 #define HEADER_FORWARDED_FOR "X-Forwarded-For"
 #define HEADER_FORWARDED_PROTO "X-Forwarded-Proto"
@@ -78,6 +81,22 @@ static int check_client(const ApiSettings *settings, HttpRequest *request, ApiEr
                 return ADMISSION_REFUSED;
         }
         return 0;
+}
+
+/* Only where a key is looked at: what needs none is served to everybody. */
+static int check_guesses(ApiManager *manager, HttpRequest *request, ApiError *error, usec_t *ret_retry) {
+        const char *token = bearer_token(http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION));
+        const HttpClient *client = http_request_client(request);
+
+        if (client->origin == CLIENT_MEMBER || !is_versioned(http_request_uri(request)->path) ||
+            signed_link_is_shown(http_request_uri(request)) ||
+            guess_limit_admits(api_manager_guesses(manager), client->address, token,
+                               (unsigned) api_manager_settings(manager)->refused_keys_per_minute, time_now_monotonic(),
+                               ret_retry))
+                return 0;
+        api_error_set(error, 429, "requests", "too_many_refused_keys", NULL,
+                      "Too many keys from your address were refused. Please try again later.");
+        return ADMISSION_REFUSED;
 }
 
 static int check_route(HttpRequest *request, ApiError *error, bool *ret_allow) {
@@ -168,13 +187,20 @@ static int check_body(ApiManager *manager, HttpRequest *request, ApiError *error
         return 0;
 }
 
-static void refuse(HttpRequest *request, const ApiError *error, bool allow) {
+static void refuse(HttpRequest *request, const ApiError *error, bool allow, usec_t retry) {
         HttpReply *reply = NULL;
         int r;
 
         r = http_reply_new_error(&reply, error);
         if (r >= 0 && allow)
                 r = http_reply_add_header(reply, MHD_HTTP_HEADER_ALLOW, http_request_match(request)->allow);
+        if (r >= 0 && retry > 0) {
+                char seconds[24];
+
+                (void) snprintf(seconds, sizeof(seconds), "%llu",
+                                (unsigned long long) ((retry + USEC_PER_SEC - 1) / USEC_PER_SEC));
+                r = http_reply_add_header(reply, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+        }
         if (r < 0)
                 reply = http_reply_free(reply);
         http_request_answer(request, r, reply);
@@ -182,6 +208,7 @@ static void refuse(HttpRequest *request, const ApiError *error, bool allow) {
 
 void admission_check(ApiManager *manager, HttpRequest *request) {
         const ApiSettings *settings = api_manager_settings(manager);
+        usec_t retry = 0;
         bool allow = false;
         ApiError error;
         int r;
@@ -200,11 +227,13 @@ void admission_check(ApiManager *manager, HttpRequest *request) {
                 return;
         }
         if (r == 0)
+                r = check_guesses(manager, request, &error, &retry);
+        if (r == 0)
                 r = check_query(request, &error);
         if (r == 0)
                 r = check_body(manager, request, &error);
         if (r < 0)
                 http_request_answer(request, r, NULL);
         else if (r > 0)
-                refuse(request, &error, allow);
+                refuse(request, &error, allow, retry);
 }

@@ -100,6 +100,22 @@ static void keep_rates(Exchange *exchange, const VarlinkReply *reply) {
                 http_request_set_rates(exchange->request, facts);
 }
 
+/* Members are known by their sockets and may show what they like. */
+static void judge_guess(const Exchange *exchange, const VarlinkReply *reply) {
+        const char *token = bearer_token(http_request_header(exchange->request, MHD_HTTP_HEADER_AUTHORIZATION));
+        const HttpClient *client = http_request_client(exchange->request);
+        GuessLimit *guesses = api_manager_guesses(exchange->manager);
+        usec_t now = time_now_monotonic();
+
+        if (exchange->kind->anonymous || client->origin == CLIENT_MEMBER || reply->status < 0)
+                return;
+        if (reply->error && json_get_integer(reply->parameters, "status", 0) == 401)
+                guess_limit_refused(guesses, client->address,
+                                    (unsigned) api_manager_settings(exchange->manager)->refused_keys_per_minute, now);
+        else if (!reply->error && token)
+                guess_limit_good(guesses, token, now);
+}
+
 static void on_reply(const VarlinkReply *reply, void *userdata) {
         _cleanup_(exchange_freep) Exchange *exchange = NULL;
         HttpRequest *request;
@@ -116,6 +132,7 @@ static void on_reply(const VarlinkReply *reply, void *userdata) {
         exchange->call = NULL; /* it is over */
         request = exchange->request;
         http_request_set_work(request, NULL, NULL);
+        judge_guess(exchange, reply);
 
         if (reply->status >= 0 && !exchange->kind->method.once)
                 api_manager_worker_worked(exchange->manager);

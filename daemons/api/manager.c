@@ -69,6 +69,7 @@ struct ApiManager {
         WorkerMetrics *worker_metrics;
         WorkerSampler *sampler;
         UploadMeter uploads;
+        GuessLimit *guesses;
 };
 
 const ApiSettings *api_manager_settings(const ApiManager *manager) {
@@ -81,6 +82,10 @@ sd_event *api_manager_event(const ApiManager *manager) {
 
 WorkerClient *api_manager_worker(const ApiManager *manager) {
         return manager->worker;
+}
+
+GuessLimit *api_manager_guesses(const ApiManager *manager) {
+        return manager->guesses;
 }
 
 UploadMeter *api_manager_uploads(ApiManager *manager) {
@@ -319,6 +324,9 @@ int api_manager_new(ApiManager **ret, Service *service) {
                 return log_error_errno(-ENOMEM, "the manager can't be set up");
         manager->service = service;
 
+        r = guess_limit_new(&manager->guesses);
+        if (r < 0)
+                return log_error_errno(r, "the manager can't be set up");
         r = add_metrics(manager);
         if (r >= 0)
                 r = add_worker(manager);
@@ -338,6 +346,7 @@ ApiManager *api_manager_free(ApiManager *manager) {
                 return NULL;
 
         (void) http_server_free(manager->http);
+        (void) guess_limit_free(manager->guesses);
         tls_certificate_use(NULL);
         (void) worker_sampler_free(manager->sampler);
         (void) worker_client_free(manager->worker);

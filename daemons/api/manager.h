@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "conf/settings.h"
+#include "guess-limit.h"
 #include "http-request.h"
 #include "io/metrics.h"
 #include "io/service.h"
@@ -18,6 +19,7 @@ DEFINE_CLEANUP(ApiManager *, api_manager_free);
 const ApiSettings *api_manager_settings(const ApiManager *manager);
 sd_event *api_manager_event(const ApiManager *manager);
 WorkerClient *api_manager_worker(const ApiManager *manager);
+GuessLimit *api_manager_guesses(const ApiManager *manager);
 UploadMeter *api_manager_uploads(ApiManager *manager);
 WorkerMetrics *api_manager_worker_metrics(const ApiManager *manager);
 

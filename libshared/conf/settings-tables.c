@@ -265,6 +265,8 @@ static const ConfSetting api_settings[] = {
           .help = "Refuse /v1 to clients that ask over TCP without TLS, unless a trusted proxy says that they came to it by https." },
         { "trusted_proxies", CONF_STRINGS, FIELD(ApiSettings, trusted_proxies), .element = &network,
           .help = "Where proxies ask from whose X-Forwarded-For and X-Forwarded-Proto are believed." },
+        { "refused_keys_per_minute", CONF_INTEGER, FIELD(ApiSettings, refused_keys_per_minute), RANGE(0, 60000), .fallback = "20",
+          .help = "How often an address may show a key that is refused, or none; then it gets 429 unasked. 0: as often as it likes." },
         { "cors_origins", CONF_STRINGS, FIELD(ApiSettings, cors_origins), .environment = "CORS_ORIGINS", .element = &web_origin,
           .help = "Origins of web pages that may ask from a browser (CORS); none while empty." },
         { "cors_max_age", CONF_DURATION, FIELD(ApiSettings, cors_max_age), RANGE(0, USEC_PER_DAY), .fallback = "1h",

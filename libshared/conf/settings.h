@@ -149,6 +149,7 @@ typedef struct WebhookConf {
 
 typedef struct ApiSettings {
         char *public_url;             /* base of image links, without final slash; NULL: from Host */
+        int64_t refused_keys_per_minute;  /* of an address; 0: as many as come */
         char **cors_origins;          /* of web pages that may ask */
         usec_t cors_max_age;          /* for which a browser may keep the answer to a preflight */
         char **hosts;                 /* further names taken in Host; may be NULL */

@@ -1,4 +1,4 @@
-/* How much a key may ask for in a minute. */
+/* How much somebody may do in a minute. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#include "keys/rate-limit.h"
+#include "base/macro.h"
+#include "base/rate-limit.h"
 
 #define NOW (UINT64_C(1795000000) * USEC_PER_SEC)
 

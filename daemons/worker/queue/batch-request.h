@@ -1,7 +1,7 @@
 /* The inner side of the batches' calls. */
 #pragma once
 
-#include "keys/rate-limit.h"
+#include "keys/key-rates.h"
 #include "queue/queue-private.h"
 #include "store/store-batch.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "keys/caller.h"
-#include "keys/rate-limit.h"
+#include "keys/key-rates.h"
 
 /* What has a limit for the caller: its key's own, else that of everybody's. Nothing has for who shows none. */
 void request_rates_find(const Manager *manager, const Caller *caller, RateClaim ret[static _RATE_KINDS]);

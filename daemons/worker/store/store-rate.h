@@ -1,8 +1,8 @@
-/* What keys have used of their rates (rate-limit.h): in the store, and written by the transaction that accepts what is asked
+/* What keys have used of their rates (key-rates.h): in the store, and written by the transaction that accepts what is asked
  * for, so that neither a restart nor a crash gives anything back, and nothing is used by what was not accepted. */
 #pragma once
 
-#include "keys/rate-limit.h"
+#include "keys/key-rates.h"
 #include "store/store.h"
 
 /* Takes all claims that have a limit, or, with STORE_OVER_RATE, none. */

@@ -273,7 +273,7 @@ const char *const store_migrations[] = {
         "ALTER TABLE client_key ADD COLUMN requests_per_minute INTEGER;"
         "ALTER TABLE client_key ADD COLUMN images_per_minute INTEGER;",
 
-        /* 17 → 18: what keys have used of their rates (store-rate.h). `kind` has the numbers of rate-limit.h. */
+        /* 17 → 18: what keys have used of their rates (store-rate.h). `kind` has the numbers of key-rates.h. */
         "CREATE TABLE rate ("
         "  key TEXT NOT NULL,"
         "  kind INTEGER NOT NULL,"

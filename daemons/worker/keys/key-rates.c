@@ -1,4 +1,4 @@
-#include "keys/rate-limit.h"
+#include "keys/key-rates.h"
 
 static const char *const kind_names[_RATE_KINDS] = {
         [RATE_REQUESTS] = "requests",
@@ -7,24 +7,6 @@ static const char *const kind_names[_RATE_KINDS] = {
 
 const char *rate_kind_name(RateKind kind) {
         return kind_names[kind];
-}
-
-void rate_limit_claim(RateClaim *claim, usec_t *full_at, usec_t now) {
-        /* Rounded up: rather one too few in a long time than one too many. */
-        usec_t interval = (USEC_PER_MINUTE + claim->per_minute - 1) / claim->per_minute;
-        usec_t depth = interval * claim->per_minute;
-        usec_t left = *full_at > now ? *full_at - now : 0, used = MIN(left, depth), wanted = interval * claim->amount;
-
-        claim->refused = used + wanted > depth;
-        claim->retry_after = 0;
-        if (claim->refused)
-                claim->retry_after = wanted > depth ? USEC_INFINITY : used + wanted - depth;
-        else
-                used += wanted;
-        claim->remaining = (unsigned) ((depth - used) / interval);
-        claim->reset = used;
-        if (!claim->refused)
-                *full_at = now + used;
 }
 
 static JsonValue *claim_to_json(RateKind kind, const RateClaim *claim) {

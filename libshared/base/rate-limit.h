@@ -1,19 +1,13 @@
-/* How much a key may ask for in a minute, by the generic cell rate algorithm (ITU-T I.371, annex A). Pure.
+/* How much somebody may do in a minute, by the generic cell rate algorithm (ITU-T I.371, annex A). Pure.
  *
- * A limit of N a minute takes N at once from a key that has rested, and then one every 60 s / N: what is used comes back evenly,
+ * A limit of N a minute takes N at once from one that has rested, and then one every 60 s / N: what is used comes back evenly,
  * and no moment is better than another. In any time t it admits N + N t / 60 s at most. All that is kept is one time: when
  * everything will have come back. */
 #pragma once
 
-#include "base/json.h"
-#include "base/time.h"
+#include <stdbool.h>
 
-/* The numbers stand in the database. */
-typedef enum RateKind {
-        RATE_REQUESTS = 0,
-        RATE_IMAGES = 1,
-        _RATE_KINDS,
-} RateKind;
+#include "base/time.h"
 
 typedef struct RateClaim {
         unsigned per_minute;       /* 0: no limit */
@@ -29,8 +23,3 @@ typedef struct RateClaim {
 /* *full_at (realtime; 0: never used) is when everything has come back. A refused claim leaves it as it is. A clock that was set
  * back costs a minute at most. */
 void rate_limit_claim(RateClaim *claim, usec_t *full_at, usec_t now);
-
-const char *rate_kind_name(RateKind kind);   /* "requests", "images" */
-
-/* [io.atelier.Queue.Rate] of those that have a limit; NULL when memory is short. */
-JsonValue *rate_claims_to_json(const RateClaim claims[static _RATE_KINDS]);
