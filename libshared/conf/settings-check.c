@@ -352,6 +352,20 @@ static int check_receivers(const Settings *settings, Buffer *errors) {
         return r;
 }
 
+/* Who may ask is never left to chance where it matters. */
+static int check_keys(const Settings *settings, Buffer *errors) {
+        const CommonSettings *common = &settings->common;
+        int r = 0;
+
+        if (common->environment == ENVIRONMENT_PRODUCTION && common->require_key != REQUIRE_KEY_ALWAYS)
+                r = buffer_printf(errors, "require_key: clients without a key are not served in production; expected \"always\"\n");
+        else if (common->environment != ENVIRONMENT_DEVELOPMENT && common->require_key == REQUIRE_KEY_NEVER)
+                r = buffer_printf(errors, "require_key: \"never\" is for development alone; expected \"auto\" or \"always\"\n");
+        if (r >= 0 && common->environment == ENVIRONMENT_PRODUCTION && common->trust_loopback)
+                r = buffer_printf(errors, "trust_loopback: not taken in production; expected false\n");
+        return r;
+}
+
 int settings_check(const Settings *settings, Buffer *errors) {
         const ConfGroups *providers = &settings->common.providers, *models = &settings->common.models;
         int r = 0;
@@ -374,5 +388,7 @@ int settings_check(const Settings *settings, Buffer *errors) {
                 r = check_webhooks(settings, errors);
         if (r >= 0)
                 r = check_time_zone(settings, errors);
+        if (r >= 0)
+                r = check_keys(settings, errors);
         return r < 0 ? r : check_default_model(settings, errors);
 }

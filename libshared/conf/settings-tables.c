@@ -23,7 +23,7 @@ static const char *const server_names[] = {
         "localai", "stable-diffusion.cpp", "vllm-omni", "sglang", "mistral.rs", NULL,
 };
 static const char *const receiver_kind_names[] = { "slack", "webhook", RECEIVER_NAME_JOURNALD, NULL };
-static const char *const require_key_names[] = { "auto", "always", NULL };
+static const char *const require_key_names[] = { "auto", "always", "never", NULL };
 static const char *const over_budget_names[] = { "refuse", "hold", NULL };
 static const char *const optimise_names[] = { "never", "asked", "always", NULL };
 static const char *const severity_names[] = { "info", "warning", "critical", NULL };
@@ -228,9 +228,10 @@ static const ConfSetting common_settings[] = {
           .help = "Whether TCP clients on this host may spend money where a paid provider is configured, as long as "
                   "no key is required." },
         { "require_key", CONF_ENUM, FIELD(CommonSettings, require_key), .values = require_key_names,
-          .fallback = "auto",
-          .help = "When clients other than root and group atelier on the Unix socket must show a key: auto from the "
-                  "first key on that was ever made, always even before." },
+          .fallback = "auto", .presets = { NULL, NULL, "always" },
+          .help = "When clients on this machine must show a key, but for root and group atelier on the Unix socket: auto from "
+                  "the first key on that was ever made, always even before, never (in development alone). Clients of other "
+                  "machines always must." },
         { "providers", CONF_GROUPS, FIELD(CommonSettings, providers), .max = 128, .table = &provider_table,
           .help = "Who makes images." },
         { "models", CONF_GROUPS, FIELD(CommonSettings, models), .max = 256, .table = &model_table,

@@ -52,6 +52,7 @@ typedef enum OptimiseRequests {
 typedef enum RequireKey {
         REQUIRE_KEY_AUTO,             /* once there is one */
         REQUIRE_KEY_ALWAYS,
+        REQUIRE_KEY_NEVER,            /* of those on this machine */
 } RequireKey;
 
 /* Top level. */

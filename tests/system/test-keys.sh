@@ -91,6 +91,22 @@ refusals() {
     journal --unit=atelier-worker --output=cat | grep 'refused for their key' || [[ $? == 1 ]]
 }
 
+# Development may do without, though there are keys; nowhere else.
+test_development_may_switch_keys_off() {
+    configure 'require_key = "never";'
+    atelierctl keys create unused >/dev/null
+    draw 'without a key'
+    draw 'with any token' --header 'Authorization: Bearer atl_whatever'
+    for environment in staging production; do
+        printf 'environment = "%s"; require_key = "never";\n' $environment >/etc/atelier/atelier.conf.d/50-test.conf
+        ! atelierctl config check >"$SCRATCH/said" 2>&1 || fail "$environment takes it"
+        assert_match 'require_key: ' "$(cat "$SCRATCH/said")"
+    done
+    configure 'require_key = "auto";'
+    request "$ATELIER/v1/models"
+    assert_error 401 invalid_api_key
+}
+
 test_journal_says_why_and_is_not_filled_by_guesses() {
     local i
     make_key client

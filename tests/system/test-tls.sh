@@ -200,6 +200,9 @@ test_in_production_a_key_does_not_travel_in_the_open() {
     request "$ATELIER/health/live"
     assert_eq 200 "$STATUS"
     request --cacert "$SCRATCH/one.example.pem" "$SECURE/v1/models"
+    assert_error 401 invalid_api_key
+    request --cacert "$SCRATCH/one.example.pem" --header "Authorization: Bearer $(atelierctl keys create client)" \
+        "$SECURE/v1/models"
     assert_eq 200 "$STATUS"
     request --unix-socket /run/atelier/api.sock "$ATELIER/v1/models"
     assert_eq 200 "$STATUS"

@@ -99,6 +99,21 @@ static void test_presets_of_the_guide(void **state) {
         assert_preset(*state, "environment = \"production\";", 3, LOG_WARNING);
 }
 
+static void test_production_serves_nobody_without_a_key(void **state) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+
+        assert_refused(*state, "environment = \"production\"; require_key = \"auto\";",
+                       "require_key: clients without a key are not served in production; expected \"always\"\n");
+        assert_refused(*state, "environment = \"production\"; require_key = \"never\"; trust_loopback = true;",
+                       "require_key: clients without a key are not served in production; expected \"always\"\n"
+                       "trust_loopback: not taken in production; expected false\n");
+        assert_refused(*state, "environment = \"staging\"; require_key = \"never\";",
+                       "require_key: \"never\" is for development alone; expected \"auto\" or \"always\"\n");
+        settings = load_text(*state, "environment = \"production\";");
+        assert_int_equal(settings->common.require_key, REQUIRE_KEY_ALWAYS);
+        assert_true(settings->api.require_https);
+}
+
 static void test_variables_of_the_guide(void **state) {
         _cleanup_(settings_freep) Settings *settings = NULL;
 
@@ -600,6 +615,7 @@ int main(void) {
                 TEST(test_url_of_the_environment_wins),
                 TEST(test_bad_receivers),
                 TEST(test_presets_of_the_guide),
+                TEST(test_production_serves_nobody_without_a_key),
                 TEST(test_variables_of_the_guide),
                 TEST(test_log_levels_in_any_case),
                 TEST(test_debug_wins_over_the_log_level),

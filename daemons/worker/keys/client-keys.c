@@ -104,10 +104,11 @@ ClientKeys *client_keys_free(ClientKeys *keys) {
 int client_keys_required(const ClientKeys *keys, bool *ret) {
         Store *store = store_of(keys);
 
-        if (service_settings(keys->manager->service)->common.require_key == REQUIRE_KEY_ALWAYS) {
-                *ret = true;
+        int require_key = service_settings(keys->manager->service)->common.require_key;
+
+        *ret = require_key == REQUIRE_KEY_ALWAYS;
+        if (require_key != REQUIRE_KEY_AUTO)
                 return 0;
-        }
         return store ? store_has_keys(store, ret) : -EIO;
 }
 
