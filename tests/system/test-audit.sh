@@ -86,7 +86,7 @@ test_the_trail_survives_kills_and_goes_to_the_journal_in_order() {
         request --max-time 5 --header 'Prefer: respond-async' --json \
             "{\"model\": \"sandbox\", \"prompt\": \"kill $i\", \"size\": \"64x64\"}" "$ATELIER/v1/images/generations" || true
         [[ $STATUS != 202 ]] || answer body.id >>"$SCRATCH/accepted"
-        ((i % 6 != 5)) || systemctl kill --signal=KILL atelier-worker
+        ((i % 6 != 5)) || systemctl kill --signal=KILL "atelier-$(printf '%s\n' worker api alerter worker scheduler | sed -n "$((i / 6 % 5 + 1))p")" || true
     done
     answers=$(wc -l <"$SCRATCH/accepted")
     ((answers >= 50)) || fail "only $answers were accepted"

@@ -293,6 +293,9 @@ bill_mixed() {
     (($(charged) > 0)) || fail 'nothing was charged'
     assert_sound
     node "$CHECKOUT/tests/system/clients/audit-ledger.mjs" "$SCRATCH/bill" 10
+    node "$CHECKOUT/tests/system/clients/audit-trail.mjs" "$(charged)" 0
+    ctl audit verify
+    assert_eq 0 "$STATUS" "$(err)"
 }
 
 test_the_ledger_is_the_bill_job_by_job() {
