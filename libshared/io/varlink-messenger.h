@@ -7,7 +7,7 @@
 #include "base/macro.h"
 #include "base/time.h"
 
-#define MESSAGES_MAX 16  /* under way at a time; a further one is only logged */
+#define MESSAGES_MAX 64  /* under way at a time; a further one is only logged */
 #define MESSAGE_PATIENCE_USEC (10 * USEC_PER_SEC)
 
 typedef struct VarlinkMessenger VarlinkMessenger;

@@ -17,6 +17,10 @@ static const MetricFamily families[] = {
 
 static const OutboxHooks no_hooks;
 
+/* There is no worker here to be told. */
+static void nobody_cares(_unused_ bool busy, _unused_ void *userdata) {
+}
+
 static int setup(void **state) {
         Fixture *fixture = calloc(1, sizeof(*fixture));
         AlerterManager *manager = &fixture->manager;
@@ -35,6 +39,7 @@ static int setup(void **state) {
         assert_int_equal(receivers_new(&manager->receivers, &fixture->settings), 0);
         assert_int_equal(outbox_new(&manager->outbox, fixture->event, manager->http, manager->store, &no_hooks, NULL),
                          0);
+        assert_int_equal(varlink_messenger_new(&manager->messenger, fixture->event, nobody_cares, NULL), 0);
         *state = fixture;
         return 0;
 }
@@ -42,6 +47,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
         Fixture *fixture = *state;
 
+        (void) varlink_messenger_free(fixture->manager.messenger);
         (void) outbox_free(fixture->manager.outbox);
         (void) http_client_free(fixture->manager.http);
         (void) receivers_free(fixture->manager.receivers);
