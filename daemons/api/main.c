@@ -1,4 +1,5 @@
 /* atelier-api: HTTP in, Varlink out. */
+#include "base/environment.h"
 #include "manager.h"
 
 int main(int argc, char *argv[]) {
@@ -6,7 +7,9 @@ int main(int argc, char *argv[]) {
         _cleanup_(api_manager_freep) ApiManager *manager = NULL;
         int r;
 
-        r = service_new(&service, &api_service, argc, argv);
+        r = environment_hide();
+        if (r >= 0)
+                r = service_new(&service, &api_service, argc, argv);
         if (r == SERVICE_DONE)
                 return EXIT_SUCCESS;
         if (r >= 0)

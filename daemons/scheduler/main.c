@@ -1,3 +1,4 @@
+#include "base/environment.h"
 #include "manager.h"
 
 int main(int argc, char *argv[]) {
@@ -5,7 +6,9 @@ int main(int argc, char *argv[]) {
         _cleanup_(scheduler_manager_freep) SchedulerManager *manager = NULL;
         int r;
 
-        r = service_new(&service, &scheduler_service_kind, argc, argv);
+        r = environment_hide();
+        if (r >= 0)
+                r = service_new(&service, &scheduler_service_kind, argc, argv);
         if (r != 0)
                 return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         r = scheduler_manager_new(&manager, service);

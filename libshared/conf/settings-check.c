@@ -390,5 +390,7 @@ int settings_check(const Settings *settings, Buffer *errors) {
                 r = check_time_zone(settings, errors);
         if (r >= 0)
                 r = check_keys(settings, errors);
+        if (r >= 0 && settings->worker.prompt_min > settings->worker.prompt_max)
+                r = buffer_printf(errors, "worker.prompt_min: above worker.prompt_max; expected at most that\n");
         return r < 0 ? r : check_default_model(settings, errors);
 }

@@ -7,6 +7,8 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
+#define PROMPT_CHARS_MAX 1000000
+
 #define FIELD(type, member) .offset = offsetof(type, member)
 #define RANGE(low, high) .min = (low), .max = (high)
 #define BUDGET_RANGE RANGE(1, MICROS_INFINITY)
@@ -25,6 +27,7 @@ static const char *const server_names[] = {
 static const char *const receiver_kind_names[] = { "slack", "webhook", RECEIVER_NAME_JOURNALD, NULL };
 static const char *const require_key_names[] = { "auto", "always", "never", NULL };
 static const char *const over_budget_names[] = { "refuse", "hold", NULL };
+static const char *const cache_names[] = { "auto", "true", "false", NULL };
 static const char *const optimise_names[] = { "never", "asked", "always", NULL };
 static const char *const severity_names[] = { "info", "warning", "critical", NULL };
 static const char *const answer_names[] = { "url", "b64_json", NULL };
@@ -117,7 +120,7 @@ static const ConfSetting model_settings[] = {
           .help = "The same in all." },
         { "images_max", CONF_INTEGER, FIELD(ModelConf, images_max), RANGE(1, 100), .fallback = "10",
           .help = "Images of one request (n)." },
-        { "prompt_max", CONF_INTEGER, FIELD(ModelConf, prompt_max), RANGE(1, 1000000), .fallback = "32000",
+        { "prompt_max", CONF_INTEGER, FIELD(ModelConf, prompt_max), RANGE(1, PROMPT_CHARS_MAX), .fallback = "32000",
           .help = "Characters of a prompt." },
         { "answer", CONF_ENUM, FIELD(ModelConf, answer), .values = answer_names, .fallback = "b64_json",
           .help = "How images are answered when a request names no response_format." },
@@ -297,7 +300,8 @@ static const ConfSetting worker_settings[] = {
           .help = "Jobs in progress at a time." },
         { "queue_max", CONF_INTEGER, FIELD(WorkerSettings, queue_max), RANGE(1, 10000000), .fallback = "100000",
           .help = "Jobs that may wait; further ones are refused with 503." },
-        { "requests_per_minute", CONF_INTEGER, FIELD(WorkerSettings, requests_per_minute), RANGE(0, 1000000), .fallback = "0",
+        { "requests_per_minute", CONF_INTEGER, FIELD(WorkerSettings, requests_per_minute), "RATE_LIMIT_PER_MINUTE",
+          RANGE(0, 1000000), .fallback = "0", .presets = { NULL, "30", "20" },
           .help = "Requests for images that a client's key may make in a minute, where it has no limit of its own; further "
                   "ones are refused with 429. 0 is no limit." },
         { "images_per_minute", CONF_INTEGER, FIELD(WorkerSettings, images_per_minute), RANGE(0, 1000000), .fallback = "0",
@@ -354,6 +358,11 @@ static const ConfSetting worker_settings[] = {
         { "images_per_request_max", CONF_INTEGER, FIELD(WorkerSettings, images_per_request_max),
           "MAX_IMAGES_PER_REQUEST", RANGE(1, 100), .presets = { "10", "5", "3" },
           .help = "Images of one request (n), whatever the model allows." },
+        { "prompt_min", CONF_INTEGER, FIELD(WorkerSettings, prompt_min), "PROMPT_MIN_LENGTH", RANGE(1, PROMPT_CHARS_MAX),
+          .fallback = "1", .presets = { NULL, "10", "10" }, .help = "Characters (code points) that a prompt has at least." },
+        { "prompt_max", CONF_INTEGER, FIELD(WorkerSettings, prompt_max), "PROMPT_MAX_LENGTH", RANGE(1, PROMPT_CHARS_MAX),
+          .fallback = "1000000", .presets = { NULL, "1000", "1000" },
+          .help = "And at most, as far as its model takes as many." },
         { "stall_timeout", CONF_DURATION, FIELD(WorkerSettings, stall_timeout),
           RANGE(TIMEOUT_MIN, (int64_t) USEC_PER_DAY), .fallback = "60s",
           .help = "With work waiting and no progress for so long the watchdog is no longer fed." },
@@ -363,6 +372,9 @@ static const ConfSetting worker_settings[] = {
           .fallback = "1G",
           .help = "Of the providers' answers under way together, as they are sent. Those that would pass it are read on "
                   "as others end, and lose none of their time by it; one of them is always read." },
+        { "cache", CONF_ENUM, FIELD(WorkerSettings, cache), "ENABLE_CACHING", .values = cache_names, .fallback = "auto",
+          .help = "Whether images answer the same request again: auto if cache_ttl says for how long, true (for an hour where that "
+                  "does not say), false never." },
         { "cache_ttl", CONF_DURATION, FIELD(WorkerSettings, cache_ttl), "CACHE_TTL",
           RANGE(0, 365 * (int64_t) USEC_PER_DAY), .fallback = "0",
           .help = "For so long an image answers the same request again, at no cost; 0: never." },

@@ -11,6 +11,7 @@
 #include "conf/settings-tables.h"
 
 #define KEY_SUFFIX "_API_KEY"
+#define CACHE_TTL_DEFAULT USEC_PER_HOUR
 #define URL_SUFFIX "_WEBHOOK_URL"
 
 Settings *settings_free(Settings *settings) {
@@ -241,6 +242,10 @@ static void complete_prices(const ConfGroups *prices) {
 static int complete(Settings *settings, char *const *environment) {
         int r;
 
+        if (settings->worker.cache == CACHE_OFF)
+                settings->worker.cache_ttl = 0;
+        else if (settings->worker.cache == CACHE_ON && settings->worker.cache_ttl == 0)
+                settings->worker.cache_ttl = CACHE_TTL_DEFAULT;
         if (settings->common.debug)
                 settings->common.log_level = LOG_DEBUG;
 

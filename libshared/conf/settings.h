@@ -49,6 +49,13 @@ typedef enum OptimiseRequests {
         OPTIMISE_ALWAYS,              /* but those that ask not to be */
 } OptimiseRequests;
 
+/* Whether images may answer other requests. */
+typedef enum UseCache {
+        CACHE_AUTO,                   /* as cache_ttl says */
+        CACHE_ON,
+        CACHE_OFF,
+} UseCache;
+
 typedef enum RequireKey {
         REQUIRE_KEY_AUTO,             /* once there is one */
         REQUIRE_KEY_ALWAYS,
@@ -185,11 +192,13 @@ typedef struct WorkerSettings {
         char *time_zone;              /* of budgets' days */
         int optimise;                 /* OptimiseRequests */
         int64_t optimise_quality_from, optimise_size_from, optimise_cache_from;  /* millionths of a budget */
+        int64_t prompt_min, prompt_max;  /* code points; PROMPT_MIN_LENGTH, PROMPT_MAX_LENGTH */
         int64_t images_per_request_max;  /* MAX_IMAGES_PER_REQUEST; presets 10, 5, 3 */
         usec_t stall_timeout;         /* queue with work and no progress: the watchdog is not fed */
         usec_t idle_timeout, drain_timeout;
         uint64_t storage_free_min;    /* below it /health says degraded and submissions get 503 */
         uint64_t answers_bytes_max;   /* of the providers' answers under way; beyond it their transfers pause */
+        int cache;                    /* UseCache; has set cache_ttl already */
         usec_t cache_ttl;             /* 0: no image answers another request */
         uint64_t cache_bytes_max;     /* of the images that may */
         bool cache_per_key;           /* only requests of the same key */

@@ -88,7 +88,8 @@ static int check_size(const JsonValue *request, const ModelConf *model, Failure 
                       (long long) model->pixels_max, (long long) model->ratio_max);
 }
 
-static int check_prompt(const JsonValue *request, const ModelConf *model, Failure *failure) {
+static int check_prompt(const Settings *settings, const JsonValue *request, const ModelConf *model, Failure *failure) {
+        int64_t min = settings->worker.prompt_min, max = MIN(model->prompt_max, settings->worker.prompt_max);
         const char *prompt = json_get_string(request, "prompt");
         size_t length;
 
@@ -96,14 +97,17 @@ static int check_prompt(const JsonValue *request, const ModelConf *model, Failur
                 return refuse(failure, 400, "missing_required_parameter", "prompt",
                               "Missing required parameter: 'prompt'.");
         length = utf8_count(prompt);
-        if (length < PROMPT_CHARS_MIN)
+        if (length == 0)
                 return refuse(failure, 400, "string_below_min_length", "prompt",
-                              "Invalid 'prompt': empty string. Expected a string with minimum length %d.",
-                              PROMPT_CHARS_MIN);
-        if (length > (size_t) model->prompt_max)
+                              "Invalid 'prompt': empty string. Expected a string with minimum length %lld.", (long long) min);
+        if (length < (size_t) min)
+                return refuse(failure, 400, "string_below_min_length", "prompt",
+                              "Invalid 'prompt': string too short. Expected at least %lld characters, got %zu.",
+                              (long long) min, length);
+        if (length > (size_t) max)
                 return refuse(failure, 400, "string_above_max_length", "prompt",
                               "Invalid 'prompt': string too long. Expected at most %lld characters for %s, got %zu.",
-                              (long long) model->prompt_max, model->name, length);
+                              (long long) max, model->name, length);
         return 0;
 }
 
@@ -281,7 +285,7 @@ int request_check(const Settings *settings, const JsonValue *request, usec_t now
 
         r = find_model(settings, request, now, &model, failure);
         if (r == 0)
-                r = check_prompt(request, model, failure);
+                r = check_prompt(settings, request, model, failure);
         if (r == 0)
                 r = check_integer(request, "n", 1, images_max(settings, model), failure);
         if (r == 0)
