@@ -29,7 +29,8 @@ static int check_framing(HttpRequest *request, ApiError *error) {
         return ADMISSION_REFUSED;
 }
 
-/* A proxy asks for others, on this machine or not. On the Unix socket, where members ask as well, it is one by what it says. */
+/* A proxy asks for others, on this machine or not. On the Unix socket, where members ask as well, it is one by what it
+ * says. */
 static void look_behind_proxy(const ApiSettings *settings, HttpRequest *request) {
         const char *addresses = http_request_last_header(request, HEADER_FORWARDED_FOR);
         const char *scheme = http_request_last_header(request, HEADER_FORWARDED_PROTO);

@@ -55,8 +55,8 @@ static const MetricFamily families[] = {
                 "genai_api_worker_calls", "Calls to the worker that run or wait.", METRIC_GAUGE, {}, NULL,
         },
         [FAMILY_CERTIFICATE] = {
-                "genai_api_certificate_expiry_timestamp_seconds", "When the certificate of the TLS socket expires; 0: there is none.",
-                METRIC_GAUGE, {}, NULL,
+                "genai_api_certificate_expiry_timestamp_seconds",
+                "When the certificate of the TLS socket expires; 0: there is none.", METRIC_GAUGE, {}, NULL,
         },
         {},
 };

@@ -207,20 +207,21 @@ static const char *action_of(const Task *task) {
         return task == &backup_task ? "backup.made" : task == &verify_task ? "backup.verified" : "backup.restored";
 }
 
-/* In the worker's audit trail: what a backup and a restore came to is of interest there, also when this is read elsewhere. */
+/* In the worker's audit trail. */
 static void record_run(SchedulerManager *manager, const Run *run) {
         _cleanup_(json_freep) JsonValue *parameters = json_new_object();
+        bool succeeded = run->result == RUN_SUCCEEDED;
         int r;
 
         r = json_add_string(parameters, "action", action_of(run->task));
         if (r >= 0)
-                r = json_add_string(parameters, "outcome", run->result == RUN_SUCCEEDED ? "ok" : run_result_name(run->result));
+                r = json_add_string(parameters, "outcome", succeeded ? "ok" : run_result_name(run->result));
         if (r >= 0)
                 r = json_add_string(parameters, "object", run->id);
         if (r >= 0)
                 r = json_add_string(parameters, "detail", task_message(run->context));
-        varlink_messenger_send(manager->messenger, "Worker", "io.atelier.Audit.Append", r < 0 ? NULL : TAKE_PTR(parameters),
-                               "the end of the task is not in the audit trail");
+        varlink_messenger_send(manager->messenger, "Worker", "io.atelier.Audit.Append",
+                               r < 0 ? NULL : TAKE_PTR(parameters), "the end of the task is not in the audit trail");
 }
 
 static void on_busy(bool busy, void *userdata) {

@@ -18,10 +18,12 @@ verdict() {
     fi
 }
 
+# shellcheck disable=SC2317 # verdict calls it
 is_test() {
     grep -qx "test_${1#*/}() {" "tests/system/test-${1%%/*}.sh"
 }
 
+# shellcheck disable=SC2016 # the quotes are the document's
 mapfile -t tests < <(grep -oE '`[a-z-]+/[a-z0-9_]+`' docs/security.md | tr -d '`' | sort -u)
 verdict 'the table of security names tests' test ${#tests[@]} -ge 20
 for test in "${tests[@]}"; do

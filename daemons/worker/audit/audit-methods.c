@@ -40,7 +40,8 @@ static void on_reported(Write *write, int result) {
 
         if (report->call) {
                 varlink_call_set_closed_handler(report->call, NULL, NULL);
-                if (result == 0 && (reply = json_new_object()) && json_add_integer(reply, "number", report->record.number) >= 0)
+                reply = result == 0 ? json_new_object() : NULL;
+                if (reply && json_add_integer(reply, "number", report->record.number) >= 0)
                         (void) varlink_call_reply(report->call, reply);
                 else {
                         (void) json_free(reply);

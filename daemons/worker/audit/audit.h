@@ -1,9 +1,9 @@
 /* The audit trail.
  *
- * What changes the state is recorded by the transaction that changes it (store-audit.h). Every other call to the worker is
- * recorded here as it is answered, by a write of its own that nobody waits for: what was read, what was refused, what admins did.
- * Where the same is asked again by the same client within AUDIT_WINDOW_USEC, with the same outcome, the first call is
- * recorded at once, and the others by one record that counts them.
+ * What changes the state is recorded by the transaction that changes it (store-audit.h). Every other call to the worker
+ * is recorded here as it is answered, by a write of its own that nobody waits for: what was read, what was refused, what
+ * admins did. Where the same is asked again by the same client within AUDIT_WINDOW_USEC, with the same outcome, the first
+ * call is recorded at once, and the others by one record that counts them.
  *
  * Once committed, records go to the journal in their order, when there is nothing else to do. What is in the journal is
  * kept with the next record, so that after a crash some are sent again. The worker does not exit before all have been. */
