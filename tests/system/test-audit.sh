@@ -171,14 +171,35 @@ test_export_is_json_lines_or_csv() {
         broken || 'whole'")"
 }
 
-# append_as USER ACTION: what io.atelier.Audit.Append answers that user, who is let in to the socket.
-append_as() {
+# call_as USER METHOD PARAMETERS: what the worker answers that user, who is let in to the socket.
+call_as() {
     setpriv --reuid="$1" --regid="$(id -g "$1")" --groups="$(getent group atelier | cut -d: -f3)" node --eval "
         const socket = require('net').connect('/run/atelier/io.atelier.Worker')
-        socket.write(JSON.stringify({ method: 'io.atelier.Audit.Append',
-            parameters: { action: JSON.parse('\"' + process.argv[1] + '\"'), outcome: 'ok' } }) + '\0')
-        socket.once('data', answer => { console.log(answer.toString().replace('\\0', '')); socket.destroy() })
-    " "${2//\\/\\}"
+        socket.write(JSON.stringify({ method: process.argv[1], parameters: JSON.parse(process.argv[2]) }) + '\0')
+        socket.once('data', answer => { console.log(answer.toString().replace('\0', '')); socket.destroy() })
+    " "$2" "$3"
+}
+
+# Neither names of methods that there are not, nor what is wrong in a call, make records without end.
+test_nonsense_is_counted_and_kept_short() {
+    configure ''
+    local i
+    for ((i = 0; i < 4; i++)); do
+        assert_match NotFound "$(call_as nobody "io.atelier.Nothing$i.$(printf 'A%.0s' {1..2000})" '{}')"
+        assert_match InvalidParameter "$(call_as atelier-api io.atelier.Queue.Get \
+            "{\"id\": 1, \"caller\": {\"origin\": \"member\", \"address\": \"$(printf 'a%.0s' {1..9000})\"}}")"
+    done
+    systemctl --quiet stop atelier-worker
+    assert_eq 'InterfaceNotFound 1,InterfaceNotFound 3' "$(records "all.filter(r => r.action == 'unknown.method')
+        .map(r => r.outcome + ' ' + r.count).join()")"
+    assert_eq true "$(records "all.every(r => Object.values(r).every(value => Buffer.byteLength(String(value)) <= 512))")"
+    ctl audit verify
+    assert_said 0 'as they were written'
+}
+
+# append_as USER ACTION: the same of io.atelier.Audit.Append.
+append_as() {
+    call_as "$1" io.atelier.Audit.Append "{\"action\": \"$2\", \"outcome\": \"ok\"}"
 }
 
 test_other_daemons_speak_of_their_own_alone() {

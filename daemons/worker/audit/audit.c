@@ -13,6 +13,7 @@
 #include "keys/client-keys.h"
 #include "store/store-audit.h"
 
+#define ACTION_UNKNOWN "unknown.method"
 #define EMIT_RECORDS 32                  /* in one turn */
 #define EMIT_RETRY_USEC (5 * USEC_PER_SEC)
 #define FAILURE_LOG_INTERVAL_USEC USEC_PER_MINUTE
@@ -189,7 +190,7 @@ static void note(Audit *audit, AuditRecord *record) {
 
 /* What only looks at how the daemon does, and what its own transaction records when it succeeds. */
 static const struct {
-        const char *method;
+        const char *method; /* or an interface, with its final dot */
         bool refusals_too;
 } unrecorded[] = {
         { "org.varlink.service.", true },
@@ -204,9 +205,12 @@ static const struct {
 };
 
 static bool is_recorded(const char *method, bool refused) {
-        for (size_t i = 0; i < ELEMENTS(unrecorded); i++)
-                if (text_after(method, unrecorded[i].method))
+        for (size_t i = 0; i < ELEMENTS(unrecorded); i++) {
+                const char *rest = text_after(method, unrecorded[i].method);
+
+                if (rest && (*rest == 0 || rest[-1] == '.'))
                         return refused && !unrecorded[i].refusals_too;
+        }
         return true;
 }
 
@@ -240,16 +244,29 @@ static int set_key(Audit *audit, AuditRecord *record, const JsonValue *caller) {
         return copy_text(&record->key, id);
 }
 
-/* What clients write is kept short, and without what would disturb a terminal. */
-static int set_object(AuditRecord *record, const JsonValue *parameters) {
-        const char *object = json_get_string(parameters, "id") ?: json_get_string(parameters, "sha256");
-        _cleanup_free_ char *clean = NULL;
+/* What others write is kept short, and without what would disturb a terminal. */
+static int copy_fit(char **ret, const char *text) {
+        _cleanup_free_ char *clean = text ? text_clean(text, strlen(text)) : NULL;
 
-        if (!object)
+        if (!text)
                 return 0;
-        clean = text_clean(object, strlen(object));
-        record->object = clean ? text_cut(clean, AUDIT_TEXT_BYTES_MAX) : NULL;
-        return record->object ? 0 : -ENOMEM;
+        *ret = clean ? text_cut(clean, AUDIT_TEXT_BYTES_MAX) : NULL;
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* Methods that do not exist are one and the same, or their names would make records without end. */
+static int set_action(AuditRecord *record, const char *method, const char *error) {
+        bool unknown = text_equal(error, VARLINK_ERROR_METHOD_NOT_FOUND) || text_equal(error, VARLINK_ERROR_INTERFACE_NOT_FOUND);
+        int r;
+
+        r = copy_fit(&record->action, unknown ? ACTION_UNKNOWN : method);
+        return r < 0 || !unknown ? r : copy_fit(&record->object, method);
+}
+
+static int set_object(AuditRecord *record, const JsonValue *parameters) {
+        if (record->object)
+                return 0;
+        return copy_fit(&record->object, json_get_string(parameters, "id") ?: json_get_string(parameters, "sha256"));
 }
 
 static int describe(Audit *audit, VarlinkCall *call, const char *error, const JsonValue *answer, AuditRecord *record) {
@@ -257,13 +274,13 @@ static int describe(Audit *audit, VarlinkCall *call, const char *error, const Js
         int r;
 
         *record = (AuditRecord) { .uid = (int64_t) varlink_call_peer(call)->uid, .count = 1 };
-        r = copy_text(&record->action, varlink_call_method(call));
+        r = set_action(record, varlink_call_method(call), error);
         if (r >= 0)
                 r = copy_text(&record->outcome, outcome_of(error, answer));
         if (r >= 0)
-                r = copy_text(&record->origin, json_get_string(caller, "origin"));
+                r = copy_fit(&record->origin, json_get_string(caller, "origin"));
         if (r >= 0)
-                r = copy_text(&record->address, json_get_string(caller, "address"));
+                r = copy_fit(&record->address, json_get_string(caller, "address"));
         if (r >= 0 && key_was_judged(error, answer))
                 r = set_key(audit, record, caller);
         return r < 0 ? r : set_object(record, parameters);
