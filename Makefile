@@ -35,7 +35,7 @@ programs := $(daemons:%=$(BUILD)/atelier-%) $(BUILD)/atelierctl
 # What each program is linked with, so that each maps only what it needs.
 LIBS_common := -lsystemd -lcjson -lconfig -lcrypto -lm -pthread
 LIBS_api := -lmicrohttpd -lgnutls
-LIBS_worker := -lcurl -lsqlite3 -lpng -lz
+LIBS_worker := -lcurl -lsqlite3 -lpng -lz -lunistring
 LIBS_scheduler := -larchive -lzstd
 LIBS_alerter := -lcurl
 LIBS_ctl :=

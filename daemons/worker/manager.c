@@ -15,6 +15,7 @@
 #include "methods.h"
 #include "money/budget-wait.h"
 #include "money/spending.h"
+#include "queue/forbidden-terms.h"
 #include "queue/queue.h"
 #include "queue/uploads.h"
 #include "state/adoption.h"
@@ -348,10 +349,13 @@ static int new_providers(Manager *manager, const Settings *settings, Buffer *err
 static int worker_reload(const Settings *settings, Buffer *errors, void *userdata) {
         Manager *manager = userdata;
         _cleanup_(price_book_freep) PriceBook *prices = NULL;
+        _cleanup_(forbidden_terms_freep) ForbiddenTerms *forbidden = NULL;
         ProviderTable *providers;
         int r;
 
         r = price_book_new(&prices, settings);
+        if (r >= 0)
+                r = forbidden_terms_new(&forbidden, settings, errors);
         if (r >= 0)
                 r = new_providers(manager, settings, errors, &providers);
         if (r < 0)
@@ -365,6 +369,8 @@ static int worker_reload(const Settings *settings, Buffer *errors, void *userdat
         }
         (void) price_book_free(manager->prices);
         manager->prices = TAKE_PTR(prices);
+        (void) forbidden_terms_free(manager->forbidden);
+        manager->forbidden = TAKE_PTR(forbidden);
         (void) provider_table_unref(manager->providers);
         manager->providers = providers;
         manager->paid_history |= provider_table_is_paid(providers);
@@ -485,6 +491,10 @@ static int open_providers(Manager *manager) {
         r = price_book_new(&manager->prices, service_settings(manager->service));
         if (r < 0)
                 return log_error_errno(r, "the prices can't be taken");
+        r = forbidden_terms_new(&manager->forbidden, service_settings(manager->service), &errors);
+        if (r < 0)
+                return log_error_errno(r, "the forbidden terms can't be taken: %.*s", (int) errors.size,
+                                       errors.data ? (char *) errors.data : "");
         r = new_providers(manager, service_settings(manager->service), &errors, &manager->providers);
         if (r < 0)
                 return log_error_errno(r, "the providers can't be set up: %.*s", (int) errors.size,
@@ -634,6 +644,7 @@ Manager *manager_free(Manager *manager) {
         manager->spending = spending_free(manager->spending);
         manager->alerts = alert_reporter_free(manager->alerts);
         (void) price_book_free(manager->prices);
+        manager->forbidden = forbidden_terms_free(manager->forbidden);
         manager->providers = provider_table_unref(manager->providers);
         manager->http = http_client_free(manager->http);
         manager->images = image_store_free(manager->images);

@@ -16,6 +16,7 @@
 
 typedef struct Audit Audit;
 typedef struct Dispatcher Dispatcher;
+typedef struct ForbiddenTerms ForbiddenTerms;
 typedef struct Queue Queue;
 typedef struct Uploads Uploads;
 typedef struct Health Health;
@@ -37,6 +38,7 @@ typedef struct Manager {
         ProviderTable *providers;
         Gates *gates;
         PriceBook *prices;
+        ForbiddenTerms *forbidden;
         CommitGroup *group;
         KeepGroup *keeps;
         Spending *spending;

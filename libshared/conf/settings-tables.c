@@ -1,5 +1,7 @@
 #include "conf/settings-tables.h"
 
+#include <string.h>
+
 #include "base/network-list.h"
 #include "base/web-origin.h"
 
@@ -8,6 +10,7 @@
 #define GIB (1024 * MIB)
 
 #define PROMPT_CHARS_MAX 1000000
+#define TERM_BYTES_MAX 100 /* forbidden_terms; as many as CONF_STRINGS_MAX */
 
 #define FIELD(type, member) .offset = offsetof(type, member)
 #define RANGE(low, high) .min = (low), .max = (high)
@@ -41,6 +44,14 @@ static const ConfElement web_origin = {
 static const ConfElement network = {
         network_valid, "addresses and networks such as [ \"127.0.0.1\", \"10.0.0.0/8\", \"2001:db8::/32\", \"unix\" ]",
 };
+
+static bool term_fits(const char *text) {
+        size_t length = strlen(text);
+
+        return length >= 1 && length <= TERM_BYTES_MAX;
+}
+
+static const ConfElement term = { term_fits, "terms of 1 to 100 bytes" };
 
 static const ConfSetting provider_settings[] = {
         { "name", CONF_STRING, FIELD(ProviderConf, name), RANGE(1, 64),
@@ -358,6 +369,8 @@ static const ConfSetting worker_settings[] = {
         { "images_per_request_max", CONF_INTEGER, FIELD(WorkerSettings, images_per_request_max),
           "MAX_IMAGES_PER_REQUEST", RANGE(1, 100), .presets = { "10", "5", "3" },
           .help = "Images of one request (n), whatever the model allows." },
+        { "forbidden_terms", CONF_STRINGS, FIELD(WorkerSettings, forbidden_terms), "FORBIDDEN_TERMS", .element = &term,
+          .help = "Words, and sequences of words, that no prompt may have in it, in whatever case." },
         { "prompt_min", CONF_INTEGER, FIELD(WorkerSettings, prompt_min), "PROMPT_MIN_LENGTH", RANGE(1, PROMPT_CHARS_MAX),
           .fallback = "1", .presets = { NULL, "10", "10" }, .help = "Characters (code points) that a prompt has at least." },
         { "prompt_max", CONF_INTEGER, FIELD(WorkerSettings, prompt_max), "PROMPT_MAX_LENGTH", RANGE(1, PROMPT_CHARS_MAX),

@@ -192,6 +192,7 @@ typedef struct WorkerSettings {
         char *time_zone;              /* of budgets' days */
         int optimise;                 /* OptimiseRequests */
         int64_t optimise_quality_from, optimise_size_from, optimise_cache_from;  /* millionths of a budget */
+        char **forbidden_terms;       /* FORBIDDEN_TERMS; may be NULL */
         int64_t prompt_min, prompt_max;  /* code points; PROMPT_MIN_LENGTH, PROMPT_MAX_LENGTH */
         int64_t images_per_request_max;  /* MAX_IMAGES_PER_REQUEST; presets 10, 5, 3 */
         usec_t stall_timeout;         /* queue with work and no progress: the watchdog is not fed */

@@ -263,6 +263,10 @@ static int prepare_item(BatchSubmission *submission, const SubmitTerms *terms, s
         if (r < 0)
                 return r;
         missing = queue_refuses_model(queue, &submission->base.request.caller, model);
+        if (!missing)
+                r = queue_judge_prompt(queue, request, &missing);
+        if (r < 0)
+                return r;
         if (missing)
                 return refuse_item(submission->call, i + 1, missing);
         r = request_translate(queue_settings(queue), request, model, &translation);

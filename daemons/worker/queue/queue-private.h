@@ -64,6 +64,9 @@ int queue_check_room(Queue *queue, VarlinkCall *call, int64_t jobs);
 
 /* Why the caller can't ask for the model now; NULL: it can. */
 const Failure *queue_refuses_model(Queue *queue, const Caller *caller, const ModelConf *model);
+
+/* Whether a forbidden term stands in the prompt: *ret says so, or is NULL. */
+int queue_judge_prompt(Queue *queue, const JsonValue *request, const Failure **ret);
 bool queue_idempotency_key_valid(const char *key);
 int queue_new_job(Job **ret, const Caller *caller, const char *request_id, const JsonValue *request,
                   const ModelConf *model, const Translation *translation, micros_t ceiling);

@@ -81,6 +81,7 @@ int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const Jso
         _cleanup_(translation_done) Translation translation = {};
         _cleanup_(failure_done) Failure failure = {};
         _cleanup_(buffer_done) Buffer reason = {};
+        const Failure *forbidden;
         const ModelConf *model;
         RequestPrice price;
         int r;
@@ -90,6 +91,10 @@ int queue_quote(Queue *queue, VarlinkCall *call, const Caller *caller, const Jso
                 return queue_refuse(call, &failure);
         if (r >= 0 && !caller_may_ask_for(queue->manager, caller, model))
                 return queue_refuse(call, &caller_model_refused);
+        if (r >= 0)
+                r = queue_judge_prompt(queue, request, &forbidden);
+        if (r >= 0 && forbidden)
+                return queue_refuse(call, forbidden);
         if (r >= 0)
                 r = request_translate(queue_settings(queue), request, model, &translation);
         if (r >= 0)

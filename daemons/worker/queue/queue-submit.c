@@ -12,6 +12,7 @@
 #include "dispatch/dispatcher.h"
 #include "money/budget-wait.h"
 #include "money/spending.h"
+#include "queue/forbidden-terms.h"
 #include "queue/picture-cache.h"
 #include "queue/request-check.h"
 #include "queue/request-price.h"
@@ -334,6 +335,34 @@ const Failure *queue_refuses_model(Queue *queue, const Caller *caller, const Mod
         return slot && provider_has_key(slot->provider) ? NULL : &failure;
 }
 
+/* Which term it was is not told: the list is nobody's business who meets it. */
+int queue_judge_prompt(Queue *queue, const JsonValue *request, const Failure **ret) {
+        static const Failure failure = {
+                .status = 400,
+                .type = (char *) "invalid_request_error",
+                .code = (char *) "content_policy_violation",
+                .param = (char *) "prompt",
+                .message = (char *) "The prompt has a term in it that is not allowed here. Please ask in other words.",
+        };
+        bool found;
+        int r;
+
+        r = forbidden_terms_find(queue->manager->forbidden, json_get_string(request, "prompt") ?: "", &found);
+        *ret = r >= 0 && found ? &failure : NULL;
+        return r;
+}
+
+static int check_prompt(Queue *queue, VarlinkCall *call, const JsonValue *request) {
+        const Failure *failure;
+        int r;
+
+        r = queue_judge_prompt(queue, request, &failure);
+        if (r < 0 || !failure)
+                return r;
+        r = queue_refuse(call, failure);
+        return r < 0 ? r : QUEUE_REFUSED;
+}
+
 static int check_model(Queue *queue, VarlinkCall *call, const Caller *caller, const ModelConf *model) {
         const Failure *failure = queue_refuses_model(queue, caller, model);
         int r;
@@ -357,6 +386,8 @@ static int check_submission(Queue *queue, VarlinkCall *call, const Caller *calle
         }
         if (r == 0)
                 r = check_model(queue, call, caller, *ret);
+        if (r == 0)
+                r = check_prompt(queue, call, request);
         return r != 0 ? r : queue_check_room(queue, call, 1);
 }
 
