@@ -70,3 +70,24 @@ test_zero_is_no_limit() {
         assert_error 401 invalid_api_key
     done
 }
+
+# Whoever measures cannot tell a key that there was from one that there never was.
+test_the_time_of_a_refusal_tells_nothing() {
+    configure 'require_key = "always"; api = { refused_keys_per_minute = 0; };'
+    local live revoked expired unknown wrong
+    live=$(atelierctl keys create live 2>/dev/null)
+    revoked=$(atelierctl keys create revoked 2>/dev/null)
+    atelierctl keys revoke "$(cut -d_ -f2 <<<"$revoked")" >/dev/null
+    expired=$(atelierctl keys create expired --expires-in=1s 2>/dev/null)
+    unknown=atl_$(checked 00112233445566778899aabbccddeeff00112233445566778899aabb 0123456789abcdef)
+    wrong=atl_$(checked 00112233445566778899aabbccddeeff00112233445566778899aabb "$(cut -d_ -f2 <<<"$live")")
+    sleep 1.5
+    node "$CHECKOUT/tests/system/clients/key-timing.mjs" 300 unknown="$unknown" wrong="$wrong" revoked="$revoked" \
+        expired="$expired"
+}
+
+# checked SECRET ID: the rest of a well-formed token, its check included.
+checked() {
+    local token=$2_${1:0:40}
+    echo "$token$(printf 'atl_%s' "$token" | sha256sum | cut -c1-8)"
+}
