@@ -89,7 +89,7 @@ static int check_guesses(ApiManager *manager, HttpRequest *request, ApiError *er
         const char *token = bearer_token(http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION));
         const HttpClient *client = http_request_client(request);
 
-        if (client->origin == CLIENT_MEMBER || !is_versioned(http_request_uri(request)->path) ||
+        if (client->origin == CLIENT_MEMBER || (!token && !is_versioned(http_request_uri(request)->path)) ||
             signed_link_is_shown(http_request_uri(request)) ||
             guess_limit_admits(api_manager_guesses(manager), client->address, token,
                                (unsigned) api_manager_settings(manager)->refused_keys_per_minute, time_now_monotonic(),

@@ -98,7 +98,7 @@ static bool hash_token(const GuessLimit *limit, const char *token, char ret[stat
         return r >= 0;
 }
 
-static bool was_good(const GuessLimit *limit, const char *token, usec_t now) {
+bool guess_limit_knows(const GuessLimit *limit, const char *token, usec_t now) {
         char hash[SHA256_TEXT_MAX];
         const GoodToken *good = token && hash_token(limit, token, hash) ? map_get(limit->tokens, hash) : NULL;
 
@@ -120,7 +120,7 @@ bool guess_limit_admits(const GuessLimit *limit, const char *address, const char
                 return true;
         full_at = guesser->full_at;
         rate_limit_claim(&claim, &full_at, now);
-        if (!claim.refused || was_good(limit, token, now))
+        if (!claim.refused || guess_limit_knows(limit, token, now))
                 return true;
         *ret_retry = claim.retry_after;
         return false;

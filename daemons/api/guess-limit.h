@@ -26,6 +26,9 @@ DEFINE_CLEANUP(GuessLimit *, guess_limit_free);
 bool guess_limit_admits(const GuessLimit *limit, const char *address, const char *token, unsigned per_minute, usec_t now,
                         usec_t *ret_retry);
 
+/* Whether the token was good within GUESS_TOKEN_USEC. NULL never was. */
+bool guess_limit_knows(const GuessLimit *limit, const char *token, usec_t now);
+
 /* It was refused, or good. Times are monotonic. */
 void guess_limit_refused(GuessLimit *limit, const char *address, unsigned per_minute, usec_t now);
 void guess_limit_good(GuessLimit *limit, const char *token, usec_t now);

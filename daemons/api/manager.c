@@ -84,6 +84,10 @@ WorkerClient *api_manager_worker(const ApiManager *manager) {
         return manager->worker;
 }
 
+bool api_manager_requires_keys(const ApiManager *manager) {
+        return service_settings(manager->service)->common.require_key == REQUIRE_KEY_ALWAYS;
+}
+
 GuessLimit *api_manager_guesses(const ApiManager *manager) {
         return manager->guesses;
 }

@@ -19,6 +19,7 @@ DEFINE_CLEANUP(ApiManager *, api_manager_free);
 const ApiSettings *api_manager_settings(const ApiManager *manager);
 sd_event *api_manager_event(const ApiManager *manager);
 WorkerClient *api_manager_worker(const ApiManager *manager);
+bool api_manager_requires_keys(const ApiManager *manager); /* of all but members, as far as the configuration says */
 GuessLimit *api_manager_guesses(const ApiManager *manager);
 UploadMeter *api_manager_uploads(ApiManager *manager);
 WorkerMetrics *api_manager_worker_metrics(const ApiManager *manager);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "exchange.h"
+#include "monitor-key.h"
 
 #define HEALTH_DEADLINE_USEC (10 * USEC_PER_SEC)
 #define READY_DEADLINE_USEC (5 * USEC_PER_SEC)
@@ -67,6 +68,8 @@ static const ExchangeKind check_health = {
 };
 
 void route_get_health(ApiManager *manager, HttpRequest *request) {
+        if (!monitor_key_admits(manager, request))
+                return;
         exchange_start(manager, request, &check_health, NULL);
 }
 

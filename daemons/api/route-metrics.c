@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "exchange.h"
+#include "monitor-key.h"
 
 #define METRICS_DEADLINE_USEC (3 * USEC_PER_SEC)
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -52,6 +53,8 @@ void route_get_metrics(ApiManager *manager, HttpRequest *request) {
         HttpReply *reply = NULL;
         int r;
 
+        if (!monitor_key_admits(manager, request))
+                return;
         if (worker_metrics_awake()) {
                 exchange_start(manager, request, &get_metrics, NULL);
                 return;

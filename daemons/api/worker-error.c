@@ -32,7 +32,8 @@ int worker_error(const VarlinkReply *reply, ApiError *ret) {
         if (text_equal(reply->error, "io.atelier.Queue.Refused") ||
             text_equal(reply->error, "io.atelier.Store.Refused") ||
             text_equal(reply->error, "io.atelier.Ledger.Refused") ||
-            text_equal(reply->error, "io.atelier.Links.Refused")) {
+            text_equal(reply->error, "io.atelier.Links.Refused") ||
+            text_equal(reply->error, "io.atelier.Keys.Refused")) {
                 api_error_from_worker(ret, reply->parameters);
                 return 0;
         }

@@ -37,6 +37,7 @@ static const ErrorSentence sentences[] = {
           "the worker's job store is not available at the moment; see: journalctl -u atelier-worker" },
 
         { "io.atelier.Keys.KeyNotFound", "there is no key {id}; see: atelierctl keys list" },
+        { "io.atelier.Keys.Refused", "the request is refused[ ({code})]: {message}" },
         { "io.atelier.Keys.StoreUnavailable",
           "the worker's state can't be used: {reason}; see: journalctl -u atelier-worker" },
 

@@ -41,6 +41,7 @@ static const AccessRule worker_access[] = {
         { "io.atelier.Ledger.Report", ACCESS_MEMBER },
         { "io.atelier.Ledger.GetReceipts", ACCESS_API | ACCESS_ADMIN },
         { "io.atelier.Ledger.*", ACCESS_ADMIN },
+        { "io.atelier.Keys.Check", ACCESS_API },
         { "io.atelier.Keys.*", ACCESS_ADMIN },
         { "io.atelier.Webhooks.*", ACCESS_ADMIN },
         { "io.atelier.Audit.Append", ACCESS_API | ACCESS_SCHEDULER | ACCESS_ALERTER },

@@ -42,6 +42,31 @@ test_key_opens_all_of_v1_and_nothing_else_needs_it() {
     done
 }
 
+# Whoever watches shows a key as well, where all do; but a load balancer learns whether we live, and are ready.
+test_watching_needs_a_key_where_everything_does() {
+    configure 'require_key = "always";'
+    make_key watcher
+    local path
+    for path in health metrics; do
+        request "$ATELIER/$path"
+        assert_error 401 invalid_api_key
+        request --header "$(bearer atl_0123)" "$ATELIER/$path"
+        assert_error 401 invalid_api_key
+        request --header "$(bearer "$KEY")" "$ATELIER/$path"
+        assert_eq 200 "$STATUS" "$path"
+        request --unix-socket /run/atelier/api.sock "$ATELIER/$path"
+        assert_eq 200 "$STATUS" "$path for a member"
+    done
+    for path in health/live health/ready; do
+        request "$ATELIER/$path"
+        assert_eq 200 "$STATUS" "$path"
+    done
+    # Once it was asked, the worker is left in peace.
+    systemctl stop atelier-worker
+    request --header "$(bearer "$KEY")" "$ATELIER/metrics"
+    assert_eq '200 inactive' "$STATUS $(systemctl is-active atelier-worker || true)"
+}
+
 # assert_refused_alike TOKEN: as every other bad key is, without a word of it.
 assert_refused_alike() {
     request --header "$(bearer "$1")" "$ATELIER/v1/models"

@@ -8,6 +8,7 @@
 #include "base/network-list.h"
 #include "base/text.h"
 #include "interfaces/interfaces.h"
+#include "keys/caller.h"
 #include "keys/client-keys.h"
 #include "store/store-audit.h"
 
@@ -432,12 +433,27 @@ static int on_list(VarlinkCall *call, const JsonValue *parameters, void *userdat
         return n < 0 ? reply_unavailable(call, n) : reply_list(call, keys, n);
 }
 
+/* ------------------------------------------------------------------ Check */
+
+static int on_check(VarlinkCall *call, const JsonValue *parameters, void *userdata) {
+        const Failure *failure;
+        JsonValue *refusal;
+        Caller caller;
+
+        failure = caller_judge(userdata, parameters, CALLER_LOOKS, &caller);
+        if (!failure)
+                return varlink_call_reply(call, NULL);
+        refusal = failure_to_json(failure);
+        return refusal ? varlink_call_error(call, "io.atelier.Keys.Refused", refusal) : -ENOMEM;
+}
+
 int key_methods_add(VarlinkServer *server, Manager *manager) {
         static const VarlinkMethod methods[] = {
                 { "Create", on_create, false },
                 { "List", on_list, false },
                 { "Rotate", on_rotate, false },
                 { "Revoke", on_revoke, false },
+                { "Check", on_check, false },
                 {},
         };
 
