@@ -5,27 +5,28 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The copy is one piece, for unsetenv() forgets what it takes out without freeing it. */
 int environment_hide(void) {
-        static char **hidden;
-        size_t count = 0;
+        static char **copy;
+        size_t count = 0, size = 0;
+        char *text;
 
-        while (environ && environ[count])
-                count++;
-        hidden = calloc(count + 1, sizeof(*hidden));
-        if (!hidden)
+        for (; environ && environ[count]; count++)
+                size += strlen(environ[count]) + 1;
+        copy = malloc((count + 1) * sizeof(*copy) + size);
+        if (!copy)
                 return -ENOMEM;
-        for (size_t i = 0; i < count; i++) {
-                hidden[i] = strdup(environ[i]);
-                if (!hidden[i])
-                        return -ENOMEM;
-        }
-        /* Names may stay: they tell who looks that there is nothing to be seen. */
+        text = (char *) (copy + count + 1);
         for (size_t i = 0; i < count; i++) {
                 char *value = strchr(environ[i], '=');
 
+                copy[i] = text;
+                text = stpcpy(text, environ[i]) + 1;
+                /* Names may stay: they tell who looks that there is nothing to be seen. */
                 if (value)
                         explicit_bzero(value + 1, strlen(value + 1));
         }
-        environ = hidden;
+        copy[count] = NULL;
+        environ = copy;
         return 0;
 }
