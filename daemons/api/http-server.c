@@ -306,14 +306,27 @@ static int add_security_headers(HttpReply *reply, bool https) {
         return http_reply_add_header(reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 }
 
+static unsigned idle_seconds(const HttpServer *server) {
+        return (unsigned) MAX(server->limits.connection_timeout / USEC_PER_SEC, (usec_t) 1);
+}
+
+/* Whether the connection goes on, and for how long: a client that does not know would at times send a request on one that is
+ * being closed. */
+static int add_connection_headers(const HttpServer *server, HttpReply *reply, bool closing) {
+        char text[sizeof("timeout=") + 3 * sizeof(unsigned)];
+
+        if (closing)
+                return http_reply_add_header(reply, MHD_HTTP_HEADER_CONNECTION, "close");
+        (void) snprintf(text, sizeof(text), "timeout=%u", idle_seconds(server));
+        return http_reply_add_header(reply, "Keep-Alive", text);
+}
+
 static enum MHD_Result queue_answer(HttpServer *server, HttpRequest *request) {
         HttpReply *reply = http_request_reply(request);
 
         if (!reply || http_reply_add_header(reply, HEADER_REQUEST_ID, http_request_id(request)) < 0 ||
-            add_security_headers(reply, http_request_client(request)->https) < 0)
-                return MHD_NO;
-        if ((server->quiesced || http_request_closing(request)) &&
-            http_reply_add_header(reply, MHD_HTTP_HEADER_CONNECTION, "close") < 0)
+            add_security_headers(reply, http_request_client(request)->https) < 0 ||
+            add_connection_headers(server, reply, server->quiesced || http_request_closing(request)) < 0)
                 return MHD_NO;
 
         connection_set_state(http_request_connection(request), CONNECTION_ANSWERING);
@@ -429,7 +442,7 @@ static int start_daemon(HttpListener *listener, int fd) {
                 MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (listener->tls ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request, listener,
                 MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
                 limits->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-                (unsigned) MAX(limits->connection_timeout / USEC_PER_SEC, (usec_t) 1),
+                idle_seconds(listener->server),
                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HTTP_CONNECTION_MEMORY_BYTES,
                 MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) HTTP_CONNECTION_INCREMENT_BYTES,
                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK,

@@ -18,6 +18,8 @@
 #include "queue/forbidden-terms.h"
 #include "queue/queue.h"
 #include "queue/uploads.h"
+#include "reload.h"
+#include "secrets/secrets.h"
 #include "state/adoption.h"
 #include "state/snapshot.h"
 #include "store/store-cache.h"
@@ -311,6 +313,8 @@ static int worker_facts(JsonValue *array, void *userdata) {
 
                 r = name && value ? add_fact(array, name, value) : -ENOMEM;
         }
+        if (r >= 0)
+                r = secrets_describe(manager->secrets, array);
         return r < 0 ? r : add_gates(array, manager);
 }
 
@@ -335,55 +339,6 @@ static int worker_format_metrics(Buffer *text, void *userdata) {
         return metrics_format(manager->metrics, text);
 }
 
-static int new_providers(Manager *manager, const Settings *settings, Buffer *errors, ProviderTable **ret) {
-        ProviderContext context = {
-                .event = service_event(manager->service),
-                .http = manager->http,
-                .threads = manager->threads,
-                .images = manager->images,
-        };
-
-        return provider_table_new(ret, &context, settings, errors);
-}
-
-/* Attempts under way go on with the provider that they began with. */
-static int worker_reload(const Settings *settings, Buffer *errors, void *userdata) {
-        Manager *manager = userdata;
-        _cleanup_(price_book_freep) PriceBook *prices = NULL;
-        _cleanup_(forbidden_terms_freep) ForbiddenTerms *forbidden = NULL;
-        ProviderTable *providers;
-        int r;
-
-        r = price_book_new(&prices, settings);
-        if (r >= 0)
-                r = forbidden_terms_new(&forbidden, settings, errors);
-        if (r >= 0)
-                r = new_providers(manager, settings, errors, &providers);
-        if (r < 0)
-                return r;
-        r = webhooks_reload(manager->webhooks, settings, errors);
-        if (r >= 0)
-                r = gates_configure(manager->gates, settings);
-        if (r < 0) {
-                (void) provider_table_unref(providers);
-                return r;
-        }
-        (void) price_book_free(manager->prices);
-        manager->prices = TAKE_PTR(prices);
-        (void) forbidden_terms_free(manager->forbidden);
-        manager->forbidden = TAKE_PTR(forbidden);
-        (void) provider_table_unref(manager->providers);
-        manager->providers = providers;
-        manager->paid_history |= provider_table_is_paid(providers);
-        r = spending_reload(manager->spending);
-        if (r < 0)
-                (void) log_warning_errno(r, "the budgets' time zone or pause can't be taken");
-        http_client_set_answers_max(manager->http, settings->worker.answers_bytes_max);
-        dispatcher_look(manager->dispatcher);
-        budget_wait_look(manager->budget_wait);
-        return 0;
-}
-
 static usec_t worker_idle_timeout(const Settings *settings) {
         return settings->worker.idle_timeout;
 }
@@ -402,7 +357,7 @@ const ServiceKind worker_service_kind = {
         .status = worker_status,
         .facts = worker_facts,
         .metrics = worker_format_metrics,
-        .reload = worker_reload,
+        .reload = reload_settings,
         .idle_timeout = worker_idle_timeout,
         .drain_timeout = worker_drain_timeout,
 };
@@ -496,7 +451,7 @@ static int open_providers(Manager *manager) {
         if (r < 0)
                 return log_error_errno(r, "the forbidden terms can't be taken: %.*s", (int) errors.size,
                                        errors.data ? (char *) errors.data : "");
-        r = new_providers(manager, service_settings(manager->service), &errors, &manager->providers);
+        r = reload_new_providers(manager, service_settings(manager->service), &errors, &manager->providers);
         if (r < 0)
                 return log_error_errno(r, "the providers can't be set up: %.*s", (int) errors.size,
                                        errors.data ? (char *) errors.data : "");
@@ -548,6 +503,9 @@ static int build(Manager *manager) {
                 r = keep_group_new(&manager->keeps, event, manager->threads, manager->images);
         if (r < 0)
                 return log_error_errno(r, "the worker can't be set up");
+        r = reload_open_secrets(manager);
+        if (r < 0)
+                return log_error_errno(r, "the secrets can't be set up");
         r = open_providers(manager);
         if (r >= 0)
                 r = open_store(manager);
@@ -647,6 +605,7 @@ Manager *manager_free(Manager *manager) {
         (void) price_book_free(manager->prices);
         manager->forbidden = forbidden_terms_free(manager->forbidden);
         manager->providers = provider_table_unref(manager->providers);
+        manager->secrets = secrets_free(manager->secrets);
         manager->http = http_client_free(manager->http);
         manager->images = image_store_free(manager->images);
         manager->metrics = metrics_free(manager->metrics);

@@ -18,6 +18,7 @@ typedef struct Audit Audit;
 typedef struct Dispatcher Dispatcher;
 typedef struct ForbiddenTerms ForbiddenTerms;
 typedef struct Queue Queue;
+typedef struct Secrets Secrets;
 typedef struct Uploads Uploads;
 typedef struct Health Health;
 typedef struct Spending Spending;
@@ -35,6 +36,7 @@ typedef struct Manager {
         ThreadPool *threads;
         HttpClient *http;
         ImageStore *images;
+        Secrets *secrets;
         ProviderTable *providers;
         Gates *gates;
         PriceBook *prices;

@@ -180,7 +180,7 @@ int value_expect(const ConfSetting *setting, Buffer *buffer) {
         case CONF_URL:
                 return buffer_append_text(buffer, "an http:// or https:// URL without user, query or fragment");
         case CONF_SECRET:
-                return buffer_append_text(buffer, "\"credential:NAME\", \"file:/PATH\" or \"env:NAME\"");
+                return buffer_append_text(buffer, SECRET_REFERENCE_EXPECTED);
         case CONF_ENUM:
                 return expect_values("one of", setting->values, buffer);
         case CONF_DURATION:

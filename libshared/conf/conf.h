@@ -13,13 +13,14 @@
 
 #include "base/buffer.h"
 #include "base/macro.h"
+#include "conf/secret-reference.h"
 
 typedef enum ConfType {
         CONF_BOOL,         /* bool */
         CONF_INTEGER,      /* int64_t; min, max */
         CONF_STRING,       /* char * (owned); min, max = bytes; max 0: CONF_TEXT_BYTES_MAX */
         CONF_URL,          /* char * (owned): http or https, host, path without final slash; nothing else */
-        CONF_SECRET,       /* char * (owned): a reference, credential:NAME, file:PATH or env:NAME, never the value */
+        CONF_SECRET,       /* char * (owned): a reference (secret-reference.h), never the value */
         CONF_ENUM,         /* int: index in `values`; any case */
         CONF_DURATION,     /* usec_t; min, max in microseconds; a bare number counts seconds */
         CONF_SIZE,         /* uint64_t bytes: "64K", "1M", "2G" of 1024; min, max */
@@ -95,13 +96,9 @@ int conf_document(const ConfTable *table, Buffer *buffer);
 
 /* Resolves a reference to the secret itself. credential:NAME is read from $CREDENTIALS_DIRECTORY, file:PATH from the
  * file (a final newline is dropped), env:NAME from the environment. *ret is to be freed with secret_free(). -ENOENT
- * when there is none or it is empty, -EINVAL for another form, -EFBIG past SECRET_BYTES_MAX, -EBADMSG for one with a
- * NUL byte inside, else the errno of reading the file. */
+ * when there is none or it is empty, -EINVAL for what is no reference, -EREMOTE for one to another machine, -EFBIG past
+ * SECRET_BYTES_MAX, -EBADMSG for one with a NUL byte inside, else the errno of reading the file. */
 #define SECRET_BYTES_MAX (64 * 1024)
-#define SECRET_NAME_BYTES_MAX 255
 int secret_resolve(const char *reference, char **ret);
 char *secret_free(char *secret);  /* wipes it */
 DEFINE_CLEANUP(char *, secret_free);
-
-/* True for one of the three forms with a name that cannot lead out of its folder; the path of file: is absolute. */
-bool secret_reference_valid(const char *reference);

@@ -6,30 +6,6 @@
 #include "base/text.h"
 #include "conf/conf.h"
 
-static bool credential_name_valid(const char *name) {
-        size_t length = strlen(name);
-
-        return length > 0 && length <= SECRET_NAME_BYTES_MAX && name[0] != '.' &&
-               strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == length;
-}
-
-static bool variable_name_valid(const char *name) {
-        size_t length = strlen(name);
-
-        return length > 0 && length <= SECRET_NAME_BYTES_MAX && !(name[0] >= '0' && name[0] <= '9') &&
-               strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == length;
-}
-
-bool secret_reference_valid(const char *reference) {
-        const char *rest;
-
-        if ((rest = text_after(reference, "credential:")))
-                return credential_name_valid(rest);
-        if ((rest = text_after(reference, "env:")))
-                return variable_name_valid(rest);
-        return (rest = text_after(reference, "file:")) && rest[0] == '/';
-}
-
 static int take_secret(char *text, char **ret) {
         if (!*text) {
                 free(text);
@@ -85,17 +61,23 @@ static int read_variable(const char *name, char **ret) {
         return text ? take_secret(text, ret) : -ENOMEM;
 }
 
-int secret_resolve(const char *reference, char **ret) {
-        const char *rest;
+int secret_resolve(const char *text, char **ret) {
+        SecretReference reference;
+        int r;
 
-        if (!secret_reference_valid(reference))
-                return -EINVAL;
-
-        if ((rest = text_after(reference, "credential:")))
-                return read_credential(rest, ret);
-        if ((rest = text_after(reference, "env:")))
-                return read_variable(rest, ret);
-        return read_secret(AT_FDCWD, text_after(reference, "file:"), ret);
+        r = secret_reference_parse(text, &reference);
+        if (r < 0)
+                return r;
+        switch (reference.place) {
+        case SECRET_CREDENTIAL:
+                return read_credential(reference.name, ret);
+        case SECRET_FILE:
+                return read_secret(AT_FDCWD, reference.name, ret);
+        case SECRET_VARIABLE:
+                return read_variable(reference.name, ret);
+        default:
+                return -EREMOTE;
+        }
 }
 
 char *secret_free(char *secret) {

@@ -51,8 +51,8 @@ static int check_provider(const ProviderConf *provider, const Item *item) {
         /* Not quoted: whoever wrote the key itself there shall not find it in a journal. */
         for (char **key = provider->keys; key && *key; key++) {
                 if (!secret_reference_valid(*key))
-                        return complain(item, "keys", "a value (not shown) is not taken; expected credential:NAME, "
-                                                      "file:/PATH or env:NAME");
+                        return complain(item, "keys", "a value (not shown) is not taken; expected "
+                                                      SECRET_REFERENCE_EXPECTED);
                 for (char **other = provider->keys; other != key; other++)
                         if (text_equal(*other, *key))
                                 return complain_of(item, "keys", *key, "each key once");
@@ -230,6 +230,9 @@ static int check_receiver(const ReceiverConf *receiver, const Item *item) {
                                 "wrong; expected the kind journald for the name journald, and for no other");
         if (!journald && !receiver->url)
                 return complain(item, "url", "missing; expected credential:NAME, file:/PATH or env:NAME");
+        if (!journald && secret_reference_is_remote(receiver->url))
+                return complain(item, "url", "not on this machine, and only the worker asks secret managers; expected "
+                                             "credential:NAME, file:/PATH or env:NAME");
         return 0;
 }
 
@@ -262,6 +265,56 @@ static int check_webhook(const WebhookConf *webhook, const Item *item) {
         if (!webhook->secrets || !webhook->secrets[0])
                 return complain(item, "secrets", "missing; expected [ \"credential:NAME\" ]");
         return 0;
+}
+
+static bool is_link_local_url(const char *url) {
+        return text_after(url, "http://169.254.") || text_after(url, "http://[fe80:") || text_after(url, "http://[fd00:ec2::");
+}
+
+static bool is_host_text(const char *text) {
+        return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == strlen(text);
+}
+
+/* Tokens are sent to these, and secrets come from them. */
+static int check_secrets(const Settings *settings, Buffer *errors) {
+        const SecretsSettings *secrets = &settings->secrets;
+        const struct {
+                const char *setting, *url;
+                bool metadata;
+        } urls[] = {
+                { "aws_endpoint", secrets->aws_endpoint, false },       { "aws_metadata", secrets->aws_metadata, true },
+                { "azure_authority", secrets->azure_authority, false }, { "azure_metadata", secrets->azure_metadata, true },
+                { "azure_endpoint", secrets->azure_endpoint, false },   { "vault_address", secrets->vault_address, false },
+        };
+        const struct {
+                const char *setting, *text;
+        } names[] = {
+                { "aws_region", secrets->aws_region },     { "azure_tenant", secrets->azure_tenant },
+                { "azure_domain", secrets->azure_domain },
+        };
+        const struct {
+                const char *setting, *reference;
+        } keys[] = {
+                { "aws_access_key", secrets->aws_access_key },           { "aws_secret_key", secrets->aws_secret_key },
+                { "aws_session_token", secrets->aws_session_token },     { "azure_client_secret", secrets->azure_client_secret },
+                { "vault_token", secrets->vault_token },
+        };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTS(urls) && r >= 0; i++)
+                if (urls[i].url && !is_safe_url(urls[i].url) && !(urls[i].metadata && is_link_local_url(urls[i].url)))
+                        r = buffer_printf(errors, "secrets.%s: \"%s\" is wrong; expected https, or http to localhost, 127.0.0.1 "
+                                          "or [::1]%s\n", urls[i].setting, urls[i].url,
+                                          urls[i].metadata ? ", or to a link-local address" : "");
+        for (size_t i = 0; i < ELEMENTS(names) && r >= 0; i++)
+                if (names[i].text && !is_host_text(names[i].text))
+                        r = buffer_printf(errors, "secrets.%s: \"%s\" is wrong; expected letters, digits, dots and dashes\n",
+                                          names[i].setting, names[i].text);
+        for (size_t i = 0; i < ELEMENTS(keys) && r >= 0; i++)
+                if (keys[i].reference && secret_reference_is_remote(keys[i].reference))
+                        r = buffer_printf(errors, "secrets.%s: is needed to ask a secret manager, and so cannot be kept by one; "
+                                          "expected credential:NAME, file:/PATH or env:NAME\n", keys[i].setting);
+        return r;
 }
 
 static int check_price_lines(const PriceConf *price, const Item *item) {
@@ -386,6 +439,8 @@ int settings_check(const Settings *settings, Buffer *errors) {
                 r = check_receivers(settings, errors);
         if (r >= 0)
                 r = check_webhooks(settings, errors);
+        if (r >= 0)
+                r = check_secrets(settings, errors);
         if (r >= 0)
                 r = check_time_zone(settings, errors);
         if (r >= 0)

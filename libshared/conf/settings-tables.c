@@ -404,6 +404,46 @@ static const ConfSetting worker_settings[] = {
         {},
 };
 
+static const ConfSetting secrets_settings[] = {
+        { "refresh", CONF_DURATION, FIELD(SecretsSettings, refresh), RANGE(USEC_PER_SEC, 24 * USEC_PER_HOUR), .fallback = "5min",
+          .help = "How often what secret managers keep is fetched again. It is as well when a provider refuses a key." },
+        { "aws_region", CONF_STRING, FIELD(SecretsSettings, aws_region), "AWS_REGION", RANGE(1, 64),
+          .help = "Region of AWS Secrets Manager; that of the ARN while unset, where the secret is named by one." },
+        { "aws_endpoint", CONF_URL, FIELD(SecretsSettings, aws_endpoint), "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+          .help = "Where it is asked, in place of the region's own address." },
+        { "aws_metadata", CONF_URL, FIELD(SecretsSettings, aws_metadata), "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+          .fallback = "http://169.254.169.254",
+          .help = "The instance metadata service (IMDSv2), which gives the credentials where no others are found." },
+        { "aws_access_key", CONF_SECRET, FIELD(SecretsSettings, aws_access_key), .fallback = "credential:aws-access-key-id",
+          .help = "Where the id of an access key is found, if there is one; the variable AWS_ACCESS_KEY_ID wins." },
+        { "aws_secret_key", CONF_SECRET, FIELD(SecretsSettings, aws_secret_key), .fallback = "credential:aws-secret-access-key",
+          .help = "And its secret; AWS_SECRET_ACCESS_KEY wins." },
+        { "aws_session_token", CONF_SECRET, FIELD(SecretsSettings, aws_session_token),
+          .help = "And the session token of one that is temporary; AWS_SESSION_TOKEN wins." },
+        { "azure_tenant", CONF_STRING, FIELD(SecretsSettings, azure_tenant), "AZURE_TENANT_ID", RANGE(1, 64),
+          .help = "Tenant of an application that may read an Azure Key Vault; the machine's managed identity does while unset." },
+        { "azure_client", CONF_STRING, FIELD(SecretsSettings, azure_client), "AZURE_CLIENT_ID", RANGE(1, 64),
+          .help = "Its client id; without a tenant that of the managed identity, where the machine has several." },
+        { "azure_client_secret", CONF_SECRET, FIELD(SecretsSettings, azure_client_secret),
+          .fallback = "credential:azure-client-secret",
+          .help = "Where its client secret is found; AZURE_CLIENT_SECRET wins." },
+        { "azure_authority", CONF_URL, FIELD(SecretsSettings, azure_authority), "AZURE_AUTHORITY_HOST",
+          .fallback = "https://login.microsoftonline.com", .help = "Who gives the application its token." },
+        { "azure_metadata", CONF_URL, FIELD(SecretsSettings, azure_metadata), "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+          .fallback = "http://169.254.169.254", .help = "Who gives the managed identity its token." },
+        { "azure_domain", CONF_STRING, FIELD(SecretsSettings, azure_domain), RANGE(1, 64), .fallback = "vault.azure.net",
+          .help = "What stands behind the name of a vault: vault.azure.cn, vault.usgovcloudapi.net in other clouds." },
+        { "azure_endpoint", CONF_URL, FIELD(SecretsSettings, azure_endpoint),
+          .help = "Where every vault is asked, in place of https://VAULT.azure_domain." },
+        { "vault_address", CONF_URL, FIELD(SecretsSettings, vault_address), "VAULT_ADDR", .fallback = "https://127.0.0.1:8200",
+          .help = "Where HashiCorp Vault is asked." },
+        { "vault_namespace", CONF_STRING, FIELD(SecretsSettings, vault_namespace), "VAULT_NAMESPACE", RANGE(1, 255),
+          .help = "Its namespace, where it has some." },
+        { "vault_token", CONF_SECRET, FIELD(SecretsSettings, vault_token), .fallback = "credential:vault-token",
+          .help = "Where the token is found, read anew each time: a file may be kept by an agent; VAULT_TOKEN wins." },
+        {},
+};
+
 static const ConfSetting scheduler_settings[] = {
         { "backup_folder", CONF_STRING, FIELD(SchedulerSettings, backup_folder), RANGE(1, 255),
           .fallback = "/var/backups/atelier",
@@ -427,11 +467,12 @@ static const ConfSetting alerter_settings[] = {
 const ConfTable common_table = { NULL, common_settings, sizeof(CommonSettings) };
 const ConfTable api_table = { "api", api_settings, sizeof(ApiSettings) };
 const ConfTable worker_table = { "worker", worker_settings, sizeof(WorkerSettings) };
+const ConfTable secrets_table = { "secrets", secrets_settings, sizeof(SecretsSettings) };
 const ConfTable scheduler_table = { "scheduler", scheduler_settings, sizeof(SchedulerSettings) };
 const ConfTable alerter_table = { "alerter", alerter_settings, sizeof(AlerterSettings) };
 
 const ConfTable *const settings_tables[SETTINGS_TABLES_COUNT] = {
-        &common_table, &api_table, &worker_table, &scheduler_table, &alerter_table,
+        &common_table, &api_table, &worker_table, &scheduler_table, &alerter_table, &secrets_table,
 };
 
 void settings_configs(Settings *settings, void *configs[static SETTINGS_TABLES_COUNT]) {
@@ -440,4 +481,5 @@ void settings_configs(Settings *settings, void *configs[static SETTINGS_TABLES_C
         configs[2] = &settings->worker;
         configs[3] = &settings->scheduler;
         configs[4] = &settings->alerter;
+        configs[5] = &settings->secrets;
 }

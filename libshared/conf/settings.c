@@ -46,6 +46,15 @@ ModelConf *settings_find_model(const Settings *settings, const char *name) {
         return NULL;
 }
 
+const char *settings_provider_key(const ProviderConf *provider, unsigned number) {
+        if (!provider->keys || !provider->keys[0])
+                return number == 1 ? provider->key : NULL;
+        for (char **key = provider->keys; *key; key++)
+                if (--number == 0)
+                        return *key;
+        return NULL;
+}
+
 const ModelConf *settings_model_asked(const Settings *settings, const ModelConf *model) {
         return model->alias_of ? settings_find_model(settings, model->alias_of) : model;
 }
@@ -143,6 +152,25 @@ static int complete_receivers(Settings *settings, char *const *environment) {
                 if (receiver->kind != RECEIVER_JOURNALD)
                         r = take_secret_of_environment(receiver->name, URL_SUFFIX, environment, &receiver->url);
         }
+        return r;
+}
+
+/* The names are those of the managers' own tools. */
+static int complete_secrets(SecretsSettings *secrets, char *const *environment) {
+        const struct {
+                const char *variable;
+                char **reference;
+        } keys[] = {
+                { "AWS_ACCESS_KEY_ID", &secrets->aws_access_key },
+                { "AWS_SECRET_ACCESS_KEY", &secrets->aws_secret_key },
+                { "AWS_SESSION_TOKEN", &secrets->aws_session_token },
+                { "AZURE_CLIENT_SECRET", &secrets->azure_client_secret },
+                { "VAULT_TOKEN", &secrets->vault_token },
+        };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTS(keys) && r >= 0; i++)
+                r = take_secret_of_environment(keys[i].variable, "", environment, keys[i].reference);
         return r;
 }
 
@@ -252,6 +280,8 @@ static int complete(Settings *settings, char *const *environment) {
         r = complete_providers(settings, environment);
         if (r >= 0)
                 r = complete_receivers(settings, environment);
+        if (r >= 0)
+                r = complete_secrets(&settings->secrets, environment);
         complete_prices(&settings->common.prices);
         return r < 0 ? r : complete_models(settings);
 }
@@ -301,6 +331,7 @@ int settings_document(Buffer *buffer) {
                 { "Receivers", &receiver_table },           { "Webhooks", &webhook_table },
                 { "api", &api_table },                     { "worker", &worker_table },
                 { "scheduler", &scheduler_table },         { "alerter", &alerter_table },
+                { "secrets", &secrets_table },
         };
         int r = 0;
 

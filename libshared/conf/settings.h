@@ -217,12 +217,28 @@ typedef struct AlerterSettings {
         usec_t idle_timeout, drain_timeout;
 } AlerterSettings;
 
+/* How the worker asks secret managers. */
+typedef struct SecretsSettings {
+        usec_t refresh;
+        char *aws_region, *aws_endpoint;      /* may be NULL */
+        char *aws_metadata;
+        char *aws_access_key, *aws_secret_key, *aws_session_token;  /* references, to what may not be there; the last may be NULL */
+        char *azure_tenant, *azure_client;    /* may be NULL */
+        char *azure_client_secret;            /* reference */
+        char *azure_authority, *azure_metadata, *azure_domain;
+        char *azure_endpoint;                 /* may be NULL */
+        char *vault_address;
+        char *vault_namespace;                /* may be NULL */
+        char *vault_token;                    /* reference */
+} SecretsSettings;
+
 typedef struct Settings {
         CommonSettings common;
         ApiSettings api;
         WorkerSettings worker;
         SchedulerSettings scheduler;
         AlerterSettings alerter;
+        SecretsSettings secrets;
 } Settings;
 
 /* As conf_load(), and what concerns several settings at once: a model's provider exists, the default model exists,
@@ -242,6 +258,9 @@ int settings_document(Buffer *buffer);
 ProviderConf *settings_find_provider(const Settings *settings, const char *name);
 ModelConf *settings_find_model(const Settings *settings, const char *name);
 const WebhookConf *settings_find_webhook(const Settings *settings, const char *name);
+
+/* The reference to the provider's key of that number, from 1 on; NULL past the last. */
+const char *settings_provider_key(const ProviderConf *provider, unsigned number);
 
 /* The model that is asked for `model`: that of an alias, else itself. Never NULL in settings that were loaded. */
 const ModelConf *settings_model_asked(const Settings *settings, const ModelConf *model);

@@ -18,7 +18,7 @@ const PAUSE_MS = 20;
 const PAGE = 100;
 // The client key that is shown, where the variable TOKEN holds one.
 const KEY = process.env.TOKEN ? { authorization: `Bearer ${process.env.TOKEN}` } : {};
-const agent = new Agent({ keepAlive: true });
+const agent = new Agent({ keepAlive: true, timeout: 60000 }); // without one it does not heed Keep-Alive
 
 function call(method, path, body, headers = {}) {
   const text = body ? JSON.stringify(body) : '';

@@ -67,6 +67,14 @@ test_idle_connection_is_closed_at_the_timeout_after_an_answer() {
     node "$CLIENTS/slow.mjs" kept 1500 4500
 }
 
+test_clients_are_told_how_long_a_connection_is_kept() {
+    configure 'api = { connection_timeout = "7s"; };'
+    request "$ATELIER/health/live"
+    assert_eq timeout=7 "$(header keep-alive)"
+    request --header 'Connection: close' "$ATELIER/health/live"
+    assert_match close "$(header connection)"
+}
+
 test_answer_that_nobody_reads_is_given_up() {
     configure "api = { connection_timeout = \"$TIMEOUT\"; };"
     node "$CLIENTS/slow.mjs" unread 1500 6500

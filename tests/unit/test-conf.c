@@ -465,9 +465,9 @@ static void test_secret_itself_is_refused_and_not_shown(void **state) {
         folder_set(*state, "SECRET=sk-live-1234");
         assert_file_refused(*state, "demo = { secret = \"sk-live-5678\"; };",
                             "atelier.conf:1: demo.secret: the value (not shown) is not taken; expected "
-                            "\"credential:NAME\", \"file:/PATH\" or \"env:NAME\"\n"
+                            SECRET_REFERENCE_EXPECTED "\n"
                             "environment variable SECRET: demo.secret: the value (not shown) is not taken; expected "
-                            "\"credential:NAME\", \"file:/PATH\" or \"env:NAME\"\n");
+                            SECRET_REFERENCE_EXPECTED "\n");
 }
 
 static void test_control_characters_are_refused(void **state) {

@@ -298,8 +298,8 @@ static void test_several_keys(void **state) {
 /* Whoever writes a key itself there does not find it in the message. */
 static void test_bad_keys(void **state) {
         assert_refused(*state, "providers = ( { name = \"a\"; base_url = \"http://a\"; keys = [ \"sk-secret\" ]; } );",
-                       "atelier.conf:1: providers.a.keys: a value (not shown) is not taken; expected credential:NAME, "
-                       "file:/PATH or env:NAME\n");
+                       "atelier.conf:1: providers.a.keys: a value (not shown) is not taken; expected "
+                       SECRET_REFERENCE_EXPECTED "\n");
         assert_refused(*state, "providers = ( { name = \"a\"; base_url = \"http://a\"; "
                                "keys = [ \"env:A\", \"env:A\" ]; } );",
                        "atelier.conf:1: providers.a.keys: \"env:A\" is wrong; expected each key once\n");
@@ -350,6 +350,39 @@ static void test_models_of_the_chat_route(void **state) {
 }
 
 #define HOOK(members) "webhooks = ( { name = \"a\"; secrets = [ \"env:A\" ]; " members " } );"
+
+/* Tokens go to these addresses, and are not themselves found by them. */
+static void test_secret_managers(void **state) {
+        Settings *settings = load_text(*state, "secrets = { vault_address = \"http://127.0.0.1:8200/\"; azure_tenant = \"a-b.c\"; };");
+
+        assert_string_equal(settings->secrets.vault_address, "http://127.0.0.1:8200");
+        assert_string_equal(settings->secrets.vault_token, "credential:vault-token");
+        assert_string_equal(settings->secrets.aws_metadata, "http://169.254.169.254");
+        assert_null(settings->secrets.aws_session_token);
+        settings = settings_free(settings);
+
+        folder_set(*state, "VAULT_ADDR=https://vault.example:8200");
+        folder_set(*state, "VAULT_TOKEN=hvs.x");
+        folder_set(*state, "AWS_SESSION_TOKEN=x");
+        settings = load_text(*state, "");
+        assert_string_equal(settings->secrets.vault_address, "https://vault.example:8200");
+        assert_string_equal(settings->secrets.vault_token, "env:VAULT_TOKEN");
+        assert_string_equal(settings->secrets.aws_session_token, "env:AWS_SESSION_TOKEN");
+        settings = settings_free(settings);
+
+        assert_refused(*state, "secrets = { aws_endpoint = \"http://aws.example\"; aws_metadata = \"http://metadata.example\"; "
+                               "azure_domain = \"a/b\"; azure_client_secret = \"vault:secret/a#b\"; };",
+                       "secrets.aws_endpoint: \"http://aws.example\" is wrong; expected https, or http to localhost, 127.0.0.1 or "
+                       "[::1]\n"
+                       "secrets.aws_metadata: \"http://metadata.example\" is wrong; expected https, or http to localhost, "
+                       "127.0.0.1 or [::1], or to a link-local address\n"
+                       "secrets.azure_domain: \"a/b\" is wrong; expected letters, digits, dots and dashes\n"
+                       "secrets.azure_client_secret: is needed to ask a secret manager, and so cannot be kept by one; expected "
+                       "credential:NAME, file:/PATH or env:NAME\n");
+        assert_refused(*state, "receivers = ( { name = \"a\"; url = \"vault:secret/a#b\"; } );",
+                       "atelier.conf:1: receivers.a.url: not on this machine, and only the worker asks secret managers; expected "
+                       "credential:NAME, file:/PATH or env:NAME\n");
+}
 
 static void test_webhooks(void **state) {
         _cleanup_(settings_freep) Settings *settings = load_text(*state, HOOK("url = \"https://example.com/a\";"));
@@ -631,6 +664,7 @@ int main(void) {
                 TEST(test_bad_keys),
                 TEST(test_number_of_keys),
                 TEST(test_models_of_the_chat_route),
+                TEST(test_secret_managers),
                 TEST(test_webhooks),
                 TEST(test_fallbacks),
                 TEST(test_model_of_an_unknown_provider),

@@ -22,6 +22,7 @@ static const struct {
         { "state.", "be662b9ae57b4025a80cc8afc919868e" },
         { "backup.", "7213d3f995484b36afa662a477080e43" },
         { "alert.", "6d07051adb5b409bb2555ef897720322" },
+        { "secret.", "2461fb0dfb3a495f92fd10d7c01028ce" },
         { "http.", "c1894ec9cdb3428f883f80a9bb39412a" },
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "dispatch/fallback.h"
+#include "dispatch/key-refusal.h"
 
 typedef struct Search {
         Manager *manager;
@@ -52,6 +53,8 @@ static int judge_gate(Search *search, const char *name, ProviderSlot *slot, Gate
         usec_t wait;
         int r;
 
+        if (key_refusal_awaits(search->manager, slot->provider))
+                return ROUTE_WAITS;
         if (provider_keys_all_aside(slot->provider)) {
                 search->keyless = search->keyless ?: slot;
                 r = add_note(search, name, "no key is good");

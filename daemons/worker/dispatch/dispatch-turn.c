@@ -5,6 +5,7 @@
 
 #include "dispatch/dispatch-route.h"
 #include "dispatch/fallback.h"
+#include "dispatch/key-refusal.h"
 
 #define ROUTE_SKIPS_MAX 32      /* jobs of a lane that are looked at in vain in one turn */
 
@@ -100,7 +101,8 @@ static bool is_closed(DispatchTurn *turn, const Lane *lane) {
 
         if (!lane->slot || lane->chain)
                 return false;
-        if (!provider_has_key(lane->slot->provider) || lane->slot->running >= lane->slot->concurrency)
+        if (!provider_has_key(lane->slot->provider) || lane->slot->running >= lane->slot->concurrency ||
+            key_refusal_awaits(turn->manager, lane->slot->provider))
                 return true;
         wait = lane->gate ? gate_wait(lane->gate, time_now_monotonic()) : 0;
         if (wait > 0)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dispatch/retry-policy.h"
+#include "secrets/secrets.h"
 
 #define HTTP_UNAUTHORIZED 401
 #define HTTP_PAYMENT_REQUIRED 402
@@ -34,10 +35,44 @@ static void tell(Manager *manager, const Provider *provider, unsigned number, Ke
                      last ? "critical" : "warning", summary);
 }
 
+static const char *key_reference(const Manager *manager, const Provider *provider, unsigned number) {
+        const ProviderConf *conf = settings_find_provider(service_settings(manager->service), provider_name(provider));
+
+        return conf ? settings_provider_key(conf, number) : NULL;
+}
+
+/* Somebody may have put another one in its place since it was fetched. */
+static bool fetch_anew(const Manager *manager, const Provider *provider, unsigned number, KeyFault fault) {
+        const char *reference = fault == KEY_FAULT_REFUSED ? key_reference(manager, provider, number) : NULL;
+
+        return reference && secrets_refetch(manager->secrets, reference);
+}
+
 bool key_refusal_take(Manager *manager, Provider *provider, unsigned number, KeyFault fault) {
-        if (provider_set_key_aside(provider, number, fault))
+        if (provider_set_key_aside(provider, number, fault) && !fetch_anew(manager, provider, number, fault))
                 tell(manager, provider, number, fault);
-        return number > 0 && !provider_keys_all_aside(provider);
+        return number > 0 && (!provider_keys_all_aside(provider) || key_refusal_awaits(manager, provider));
+}
+
+bool key_refusal_awaits(const Manager *manager, const Provider *provider) {
+        const char *reference;
+
+        if (!provider_keys_all_aside(provider))
+                return false;
+        for (unsigned number = 1; (reference = key_reference(manager, provider, number)); number++)
+                if (secrets_refetching(manager->secrets, reference))
+                        return true;
+        return false;
+}
+
+void key_refusal_tell_of(Manager *manager, const char *reference) {
+        ProviderSlot *slot;
+
+        for (size_t i = 0; (slot = provider_table_at(manager->providers, i)); i++)
+                for (unsigned number = 1; number <= provider_key_count(slot->provider); number++)
+                        if (text_equal(key_reference(manager, slot->provider, number), reference) &&
+                            provider_key_fault(slot->provider, number) == KEY_FAULT_REFUSED)
+                                tell(manager, slot->provider, number, KEY_FAULT_REFUSED);
 }
 
 /* One refused among those that are spent says more: it does not mend itself. */

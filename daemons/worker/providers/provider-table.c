@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/text.h"
+#include "secrets/secrets.h"
 
 struct ProviderTable {
         unsigned references;
@@ -13,13 +14,13 @@ struct ProviderTable {
 /* The names stand in the order of ProviderConf.kind. */
 static const char *const kind_names[] = { "sandbox", "openai", "openrouter", "openai-compatible" };
 
-static int add_key(Provider *provider, const ProviderConf *conf, const char *setting, const char *reference,
-                   Buffer *errors) {
+static int add_key(Provider *provider, const Secrets *secrets, const ProviderConf *conf, const char *setting,
+                   const char *reference, Buffer *errors) {
         _cleanup_(secret_freep) char *key = NULL;
         int r;
 
-        r = secret_resolve(reference, &key);
-        if (r < 0 && r != -ENOENT) {
+        r = secrets_resolve(secrets, reference, &key);
+        if (r < 0 && r != -ENOENT && r != -EAGAIN) {
                 (void) buffer_printf(errors, "providers.%s.%s: %s can't be read: %s\n", conf->name, setting, reference,
                                      strerror(-r));
                 return -EBADMSG;
@@ -30,13 +31,13 @@ static int add_key(Provider *provider, const ProviderConf *conf, const char *set
 _Static_assert(KEYS_MAX == PROVIDER_KEYS_MAX, "the settings allow as many keys as a provider takes");
 
 /* `keys` stands in place of `key`. */
-static int add_keys(Provider *provider, const ProviderConf *conf, Buffer *errors) {
+static int add_keys(Provider *provider, const Secrets *secrets, const ProviderConf *conf, Buffer *errors) {
         int r = 0;
 
         if (!conf->keys || !conf->keys[0])
-                return conf->key ? add_key(provider, conf, "key", conf->key, errors) : 0;
+                return conf->key ? add_key(provider, secrets, conf, "key", conf->key, errors) : 0;
         for (char **reference = conf->keys; *reference && r >= 0; reference++)
-                r = add_key(provider, conf, "keys", *reference, errors);
+                r = add_key(provider, secrets, conf, "keys", *reference, errors);
         return r;
 }
 
@@ -62,7 +63,7 @@ static int add_provider(ProviderTable *table, const ProviderContext *context, co
                 return -EBADMSG;
         }
         if (r >= 0)
-                r = add_keys(slot->provider, conf, errors);
+                r = add_keys(slot->provider, context->secrets, conf, errors);
         if (r < 0) {
                 slot->provider = provider_free(slot->provider);
                 return r;
@@ -76,10 +77,21 @@ static int add_provider(ProviderTable *table, const ProviderContext *context, co
         return 0;
 }
 
-static bool any_usable(const ProviderTable *table) {
-        for (size_t i = 0; i < table->count; i++)
-                if (provider_has_key(table->slots[i].provider))
+static bool names_remote_key(const ProviderConf *conf) {
+        for (unsigned number = 1; settings_provider_key(conf, number); number++)
+                if (secret_reference_is_remote(settings_provider_key(conf, number)))
                         return true;
+        return false;
+}
+
+/* What a secret manager keeps may still come: while it is out, no start fails for it. */
+static bool any_usable(const ProviderTable *table, const Settings *settings) {
+        for (size_t i = 0; i < table->count; i++) {
+                const Provider *provider = table->slots[i].provider;
+
+                if (provider_has_key(provider) || names_remote_key(settings_find_provider(settings, provider_name(provider))))
+                        return true;
+        }
         return false;
 }
 
@@ -104,7 +116,7 @@ int provider_table_new(ProviderTable **ret, const ProviderContext *context, cons
                         return r;
         }
 
-        if (settings->common.environment == ENVIRONMENT_PRODUCTION && !any_usable(table)) {
+        if (settings->common.environment == ENVIRONMENT_PRODUCTION && !any_usable(table, settings)) {
                 (void) buffer_append_text(errors, "providers: none has a key; production needs one, for instance "
                                                   "/etc/credstore/openai-api-key\n");
                 return -EBADMSG;

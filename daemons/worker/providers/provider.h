@@ -116,12 +116,15 @@ typedef struct GenerationResult {
 
 typedef void (*GenerationDone)(GenerationResult *result, void *userdata);
 
+typedef struct Secrets Secrets;
+
 /* Filled in by each kind of provider. */
 typedef struct ProviderContext {
         sd_event *event;
         HttpClient *http;
         ThreadPool *threads;
         ImageStore *images;
+        const Secrets *secrets;      /* NULL: only those on this machine can be resolved */
 } ProviderContext;
 
 typedef struct ProviderSettings {

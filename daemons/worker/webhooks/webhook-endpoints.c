@@ -6,14 +6,14 @@
 #include "base/secret-pages.h"
 #include "base/text.h"
 
-static int add_key(WebhookEndpoint *endpoint, const char *reference, Buffer *errors) {
+static int add_key(WebhookEndpoint *endpoint, const Secrets *secrets, const char *reference, Buffer *errors) {
         _cleanup_(secret_freep) char *secret = NULL;
         WebhookKeys *keys = endpoint->keys;
         ssize_t size;
         int r;
 
-        r = secret_resolve(reference, &secret);
-        if (r == -ENOENT) {
+        r = secrets_resolve(secrets, reference, &secret);
+        if (r == -ENOENT || r == -EAGAIN) {
                 endpoint->problem = "a secret is missing";
                 return 0;
         }
@@ -33,7 +33,7 @@ static int add_key(WebhookEndpoint *endpoint, const char *reference, Buffer *err
         return 0;
 }
 
-int webhook_endpoint_init(WebhookEndpoint *endpoint, const WebhookConf *conf, Buffer *errors) {
+int webhook_endpoint_init(WebhookEndpoint *endpoint, const Secrets *secrets, const WebhookConf *conf, Buffer *errors) {
         void *pages;
         int r;
 
@@ -49,7 +49,7 @@ int webhook_endpoint_init(WebhookEndpoint *endpoint, const WebhookConf *conf, Bu
                 return r;
         endpoint->keys = pages;
         for (char **reference = conf->secrets; *reference && r >= 0; reference++)
-                r = add_key(endpoint, *reference, errors);
+                r = add_key(endpoint, secrets, *reference, errors);
         return r;
 }
 

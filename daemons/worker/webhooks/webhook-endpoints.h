@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "conf/settings.h"
+#include "secrets/secrets.h"
 #include "webhooks/webhook-signature.h"
 
 typedef struct WebhookKeys {
@@ -19,7 +20,7 @@ typedef struct WebhookEndpoint {
 } WebhookEndpoint;
 
 /* A secret that is not there is a problem of the endpoint, and what it holds is an error: said in `errors`, -EBADMSG. */
-int webhook_endpoint_init(WebhookEndpoint *endpoint, const WebhookConf *conf, Buffer *errors);
+int webhook_endpoint_init(WebhookEndpoint *endpoint, const Secrets *secrets, const WebhookConf *conf, Buffer *errors);
 void webhook_endpoint_done(WebhookEndpoint *endpoint);
 
 /* The value of webhook-signature: one signature for each secret. NULL when memory is short. */

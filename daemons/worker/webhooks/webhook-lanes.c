@@ -315,7 +315,7 @@ int webhook_lane_new(WebhookLane **ret, Manager *manager, Webhooks *webhooks, co
                 return -ENOMEM;
         lane->manager = manager;
         lane->webhooks = webhooks;
-        r = webhook_endpoint_init(&lane->endpoint, conf, errors);
+        r = webhook_endpoint_init(&lane->endpoint, manager->secrets, conf, errors);
         if (r < 0) {
                 (void) webhook_lane_free(lane);
                 return r;

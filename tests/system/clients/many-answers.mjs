@@ -15,7 +15,7 @@ const HOST = { host: '127.0.0.1', port: 8080 };
 const FETCHED_AT_ONCE = 4;
 
 const [count, format, model, size] = process.argv.slice(2);
-const agent = new Agent({ keepAlive: true });
+const agent = new Agent({ keepAlive: true, timeout: 60000 }); // without one it does not heed Keep-Alive
 // Connections of their own: those that were answered idle until the api closes them, which may be while one is taken up again.
 const fetching = new Agent({ keepAlive: true, maxSockets: FETCHED_AT_ONCE });
 

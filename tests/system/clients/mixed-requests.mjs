@@ -12,7 +12,7 @@ import { Agent, request } from 'node:http';
 import { drawImage } from '../../fakes/image.mjs';
 
 const [count, connections, seed] = process.argv.slice(2).map(Number);
-const agent = new Agent({ keepAlive: true });
+const agent = new Agent({ keepAlive: true, timeout: 60000 }); // without one it does not heed Keep-Alive
 const MODELS = ['gpt-image-2', 'gpt-image-2.5-flare', 'gpt-image-1.5', 'dall-e-3', 'dall-e-2'];
 const EDIT_MODELS = ['gpt-image-2', 'gpt-image-2.5-flare', 'gpt-image-1.5'];
 const SIZES = {
