@@ -12,16 +12,6 @@
 #define CONNECTIONS_PER_HOST_MAX 8   /* several receivers may lie on one host */
 
 /* The unit reports come from a user of their own, who may do nothing else. */
-static const AccessRule alerter_access[] = {
-        ACCESS_DAEMON,
-        { "io.atelier.Alerts.List", ACCESS_MEMBER },
-        { "io.atelier.Alerts.ListReceivers", ACCESS_MEMBER },
-        { "io.atelier.Alerts.Fire",
-          ACCESS_ADMIN | ACCESS_API | ACCESS_WORKER | ACCESS_SCHEDULER | ACCESS_ALERTER | ACCESS_ALERT },
-        { "io.atelier.Alerts.*", ACCESS_ADMIN },
-        {},
-};
-
 static const MetricFamily alerter_metrics[] = {
         [METRIC_ALERTS_FIRED] = {
                 .name = "genai_alerts_fired_total",

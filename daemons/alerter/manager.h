@@ -31,6 +31,7 @@ typedef struct AlerterManager {
 } AlerterManager;
 
 extern const ServiceKind alerter_service_kind;
+extern const AccessRule alerter_access[];  /* alerter-access.c */
 
 int alerter_manager_new(AlerterManager **ret, Service *service);
 AlerterManager *alerter_manager_free(AlerterManager *manager);

@@ -396,18 +396,11 @@ static usec_t drain_timeout(const Settings *settings) {
         return settings->api.drain_timeout;
 }
 
-static const AccessRule access_rules[] = {
-        { "io.atelier.Daemon.SetLogLevel", ACCESS_NOBODY },
-        { "io.atelier.Daemon.Reload", ACCESS_ADMIN },
-        { "io.atelier.Daemon.*", ACCESS_MEMBER },
-        {},
-};
-
 const ServiceKind api_service = {
         .name = "api",
         .summary = "HTTP in, Varlink out",
         .sockets = sockets,
-        .access = access_rules,
+        .access = api_access,
         .quiesce = quiesce,
         .status = status,
         .metrics = format_metrics,

@@ -35,3 +35,4 @@ char *api_manager_link_base(const ApiManager *manager, const HttpRequest *reques
 
 /* For service_run(). */
 extern const ServiceKind api_service;
+extern const AccessRule api_access[];  /* api-access.c */

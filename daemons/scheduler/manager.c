@@ -16,17 +16,6 @@
 
 #define STATE_DIRECTORY_DEFAULT "/var/lib/atelier-scheduler"
 
-static const AccessRule scheduler_access[] = {
-        ACCESS_DAEMON,
-        { "io.atelier.Tasks.List", ACCESS_MEMBER },
-        { "io.atelier.Tasks.History", ACCESS_MEMBER },
-        { "io.atelier.Tasks.Run", ACCESS_ADMIN },
-        { "io.atelier.Backups.List", ACCESS_MEMBER },
-        { "io.atelier.Backups.Verify", ACCESS_ADMIN },
-        { "io.atelier.Backups.Restore", ACCESS_ADMIN },
-        {},
-};
-
 enum {
         METRIC_LAST_SUCCESS,
         METRIC_LAST_SIZE,

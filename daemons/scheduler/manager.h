@@ -20,6 +20,7 @@ typedef struct SchedulerManager {
 } SchedulerManager;
 
 extern const ServiceKind scheduler_service_kind;
+extern const AccessRule scheduler_access[];  /* scheduler-access.c */
 
 int scheduler_manager_new(SchedulerManager **ret, Service *service);
 SchedulerManager *scheduler_manager_free(SchedulerManager *manager);

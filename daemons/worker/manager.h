@@ -63,6 +63,7 @@ typedef struct Manager {
 } Manager;
 
 extern const ServiceKind worker_service_kind;
+extern const AccessRule worker_access[];  /* worker-access.c */
 
 int manager_new(Manager **ret, Service *service);
 Manager *manager_free(Manager *manager);

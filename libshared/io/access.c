@@ -75,12 +75,16 @@ static unsigned peer_roles(const AccessTable *table, const VarlinkPeer *peer) {
         return roles & ACCESS_ALERT ? ACCESS_ALERT : roles;
 }
 
+unsigned access_rule_who(const AccessRule *rules, const char *method) {
+        for (const AccessRule *rule = rules; rule && rule->method; rule++)
+                if (rule_matches(rule, method))
+                        return rule->who;
+        return ACCESS_NOBODY;
+}
+
 bool access_allowed(const AccessTable *table, const VarlinkPeer *peer, const char *method) {
         if (peer->uid == 0)
                 return true;
 
-        for (const AccessRule *rule = table->rules; rule && rule->method; rule++)
-                if (rule_matches(rule, method))
-                        return rule->who & peer_roles(table, peer);
-        return false;
+        return access_rule_who(table->rules, method) & peer_roles(table, peer);
 }

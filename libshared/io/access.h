@@ -37,4 +37,7 @@ int access_table_new(AccessTable **ret, const AccessRule *rules);
 AccessTable *access_table_free(AccessTable *table);
 DEFINE_CLEANUP(AccessTable *, access_table_free);
 
+/* What the first rule for the method says; ACCESS_NOBODY without one. */
+unsigned access_rule_who(const AccessRule *rules, const char *method);
+
 bool access_allowed(const AccessTable *table, const VarlinkPeer *peer, const char *method);
