@@ -6,21 +6,60 @@
 
 #include "arguments.h"
 #include "base/text.h"
+#include "conf/conf-origins.h"
+#include "conf/environment-file.h"
 #include "conf/settings.h"
 
 #define BETWEEN " = "  /* name and value, as settings_format() writes them */
 
-/* `errors` as FILE:LINE: SETTING: what was expected, a line each. */
-static int load(const Ctl *ctl, Settings **ret, Buffer *errors) {
-        ConfSources sources = { .folder = ctl->folder };
-        int r;
+/* What is looked at: the caller's own variables, or those of a file alone, as a unit would have them. */
+typedef struct Sources {
+        const char *environment_file;     /* NULL: none */
+        EnvironmentFile file;
+        ConfOrigins origins;
+} Sources;
+
+static void sources_done(Sources *sources) {
+        environment_file_done(&sources->file);
+        conf_origins_done(&sources->origins);
+}
+
+/* `errors` as FILE:LINE: SETTING: what was expected, a line each: of the file and of the rest at once. */
+static int load(const Ctl *ctl, Sources *from, Settings **ret, Buffer *errors) {
+        ConfSources sources = { .folder = ctl->folder, .origins = &from->origins };
+        int r, bad = 0;
 
         if (ctl->folder && access(ctl->folder, X_OK) < 0)
                 return ctl_fail("%s: %s; --config= takes the folder of atelier.conf", ctl->folder, strerror(errno));
+        if (from->environment_file) {
+                bad = environment_file_read(&from->file, from->environment_file, errors);
+                if (bad < 0 && bad != -EBADMSG)
+                        return ctl_fail("%s: %s", from->environment_file, strerror(-bad));
+                sources.environment = from->file.variables;
+                sources.places = from->file.places;
+        }
         r = settings_load(ret, &sources, errors);
         if (r < 0 && errors->size == 0)
                 return ctl_fail_errno(r, "the configuration can't be read");
+        r = r < 0 ? r : bad;
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+#define ENVIRONMENT_FILE_OPTIONS { { "environment-file", required_argument, NULL, 'e' }, {} }
+#define ENVIRONMENT_FILE_HELP \
+        "\n  --environment-file=FILE   with the variables of this file, as EnvironmentFile= of a unit takes them,\n" \
+        "                            in place of the caller's own\n"
+
+/* True when it is to go on, false with the exit code. */
+static bool take_options(Ctl *ctl, const CommandForm *form, int argc, char *argv[], Sources *sources, int *ret_result) {
+        Arguments arguments;
+        int option;
+
+        arguments_begin(&arguments, ctl, form, argc, argv);
+        while ((option = arguments_next(&arguments)) >= 0)
+                sources->environment_file = optarg;
+        *ret_result = arguments.result;
+        return option != ARGUMENTS_STOP;
 }
 
 /* ------------------------------------------------------------------ check */
@@ -45,18 +84,20 @@ static int print_verdict(bool valid, char *errors) {
 
 static int config_check(Ctl *ctl, int argc, char *argv[]) {
         static const CommandForm form = {
-                .form = "config check",
+                .form = "config check [--environment-file=FILE]",
                 .help = "Says nothing when all is well; otherwise FILE:LINE: SETTING: what was expected.\n"
-                        "--config=FOLDER checks another folder than /etc/atelier.\n",
+                        "--config=FOLDER checks another folder than /etc/atelier.\n" ENVIRONMENT_FILE_HELP,
+                .options = ENVIRONMENT_FILE_OPTIONS,
         };
+        _cleanup_(sources_done) Sources sources = {};
         _cleanup_(settings_freep) Settings *settings = NULL;
         _cleanup_(buffer_done) Buffer errors = {};
         _cleanup_free_ char *text = NULL;
         int result, r;
 
-        if (!arguments_plain(ctl, &form, argc, argv, &result))
+        if (!take_options(ctl, &form, argc, argv, &sources, &result))
                 return result;
-        result = load(ctl, &settings, &errors);
+        result = load(ctl, &sources, &settings, &errors);
         text = buffer_take_text(&errors);
         if (!text)
                 return ctl_fail("memory is short");
@@ -70,47 +111,57 @@ static int config_check(Ctl *ctl, int argc, char *argv[]) {
 
 /* ------------------------------------------------------------------ show */
 
-/* "name = value", whose value is JSON; what is unset or told about a setting is a comment. */
-static int add_setting(JsonValue *object, char *line) {
-        _cleanup_(json_freep) JsonValue *value = NULL;
+/* "name = value", whose value is JSON, behind the comment that says where it was given; what is unset is a comment alone. */
+static int add_setting(JsonValue *object, char *line, const char **origin) {
+        _cleanup_(json_freep) JsonValue *setting = NULL;
         char *between = strstr(line, BETWEEN);
+        JsonValue *value = NULL;
+        int r;
 
+        *origin = text_after(line, CONF_FROM) ?: *origin;
         if (line[0] == '#' || !between)
                 return 0;
         *between = 0;
         if (json_parse(between + strlen(BETWEEN), strlen(between + strlen(BETWEEN)), &value, NULL) < 0)
                 value = cJSON_CreateString(between + strlen(BETWEEN));
-        return json_add(object, line, TAKE_PTR(value));
+        setting = json_new_object();
+        r = json_add(setting, "value", value);
+        if (r >= 0)
+                r = json_add_string(setting, "origin", *origin);
+        return r < 0 ? r : json_add(object, line, TAKE_PTR(setting));
 }
 
 static int print_settings(char *text) {
         _cleanup_(json_freep) JsonValue *object = json_new_object();
+        const char *origin = NULL;
         char *rest = NULL;
         int r = 0;
 
         for (char *line = strtok_r(text, "\n", &rest); r >= 0 && line; line = strtok_r(NULL, "\n", &rest))
-                r = add_setting(object, line);
+                r = add_setting(object, line, &origin);
         return r < 0 ? ctl_fail("memory is short") : ctl_print_json(object);
 }
 
 static int config_show(Ctl *ctl, int argc, char *argv[]) {
         static const CommandForm form = {
-                .form = "config show",
-                .help = "What the files and this environment give, secrets masked. Asks no daemon: one that runs has what they\n"
-                        "gave at its start or last reload.\n",
+                .form = "config show [--environment-file=FILE]",
+                .help = "What the files and this environment give, secrets masked, and where each setting was given. Asks no\n"
+                        "daemon: one that runs has what they gave at its start or last reload.\n" ENVIRONMENT_FILE_HELP,
+                .options = ENVIRONMENT_FILE_OPTIONS,
         };
+        _cleanup_(sources_done) Sources sources = {};
         _cleanup_(settings_freep) Settings *settings = NULL;
         _cleanup_(buffer_done) Buffer buffer = {}, errors = {};
         _cleanup_free_ char *text = NULL;
         int result;
 
-        if (!arguments_plain(ctl, &form, argc, argv, &result))
+        if (!take_options(ctl, &form, argc, argv, &sources, &result))
                 return result;
-        if (load(ctl, &settings, &errors) != EXIT_SUCCESS) {
+        if (load(ctl, &sources, &settings, &errors) != EXIT_SUCCESS) {
                 (void) fwrite(errors.data, 1, errors.size, stderr);
                 return EXIT_FAILURE;
         }
-        if (settings_format(settings, &buffer) < 0 || !(text = buffer_take_text(&buffer)))
+        if (settings_format(settings, &sources.origins, &buffer) < 0 || !(text = buffer_take_text(&buffer)))
                 return ctl_fail("memory is short");
         if (ctl->json)
                 return print_settings(text);

@@ -8,12 +8,20 @@
 
 #define SHOWN_BYTES_MAX 60  /* of a wrong value */
 
-static int append_place(Buffer *errors, const ConfPlace *place) {
+int conf_place_format(const ConfPlace *place, Buffer *buffer) {
+        if (place->text)
+                return buffer_append_text(buffer, place->text);
         if (!place->file)
-                return buffer_printf(errors, "environment variable %s: ", place->variable);
+                return buffer_printf(buffer, "environment variable %s", place->variable);
         if (place->line > 0)
-                return buffer_printf(errors, "%s:%u: ", place->file, place->line);
-        return buffer_printf(errors, "%s: ", place->file);
+                return buffer_printf(buffer, "%s:%u", place->file, place->line);
+        return buffer_append_text(buffer, place->file);
+}
+
+static int append_place(Buffer *errors, const ConfPlace *place) {
+        int r = conf_place_format(place, errors);
+
+        return r < 0 ? r : buffer_append_text(errors, ": ");
 }
 
 int conf_error(Buffer *errors, const ConfPlace *place, const char *format, ...) {

@@ -7,7 +7,11 @@ typedef struct ConfPlace {
         const char *file;       /* NULL: environment variable */
         unsigned line;          /* 0: the file as a whole */
         const char *variable;
+        const char *text;       /* in place of all others, as it is to be shown; or NULL */
 } ConfPlace;
+
+/* "FILE:LINE", "environment variable NAME" */
+int conf_place_format(const ConfPlace *place, Buffer *buffer);
 
 /* Appends "PLACE: message\n". Returns 0 or -ENOMEM. */
 int conf_error(Buffer *errors, const ConfPlace *place, const char *format, ...) _printf_(3, 4);

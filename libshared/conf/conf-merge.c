@@ -125,6 +125,12 @@ static const char *scalar_text(const config_setting_t *node, char buffer[static 
         return buffer;
 }
 
+static int note_origin(const ConfSource *source, const config_setting_t *node, const void *field) {
+        ConfPlace place = conf_place(source, node);
+
+        return source->origins ? conf_origins_note(source->origins, field, &place) : 0;
+}
+
 static int merge_scalar(ConfSource *source, const ConfSetting *setting, const config_setting_t *node, void *field) {
         ConfPlace place = conf_place(source, node);
         char number[NUMBER_TEXT_MAX];
@@ -132,9 +138,9 @@ static int merge_scalar(ConfSource *source, const ConfSetting *setting, const co
         int r;
 
         r = value_parse(setting, text, field);
-        if (r <= 0)
-                return r;
-        return conf_error_value(source->errors, &place, source->prefix, setting, text, r);
+        if (r == 0)
+                return note_origin(source, node, field);
+        return r < 0 ? r : conf_error_value(source->errors, &place, source->prefix, setting, text, r);
 }
 
 /* Names the first element that is at fault, or the number of elements. */
@@ -164,7 +170,9 @@ static int merge_list(ConfSource *source, const ConfSetting *setting, config_set
                 texts[i] = (char *) config_setting_get_string(config_setting_get_elem(node, (unsigned) i));
 
         r = value_parse_list(setting, texts, count, field);
-        return r <= 0 ? r : refuse_list(source, setting, node, texts, count, r);
+        if (r == 0)
+                return note_origin(source, node, field);
+        return r < 0 ? r : refuse_list(source, setting, node, texts, count, r);
 }
 
 int conf_merge_setting(ConfSource *source, const ConfSetting *setting, config_setting_t *node, void *config) {

@@ -3,6 +3,7 @@
 
 #include "conf/conf-error.h"
 #include "conf/conf-file.h"
+#include "conf/conf-origins.h"
 
 #define CONF_PREFIX_MAX 256  /* "providers.NAME." in messages; longer names are cut there */
 
@@ -11,6 +12,7 @@ typedef struct ConfSource {
         const char *path;
         size_t preset;          /* column of ConfSetting.presets */
         Buffer *errors;
+        ConfOrigins *origins;   /* or NULL */
         char prefix[CONF_PREFIX_MAX];
 } ConfSource;
 

@@ -16,19 +16,22 @@ typedef struct Loader {
         const ConfTable *const *tables;
         void *const *configs;
         size_t n_tables;
-        char *const *environment;
+        char *const *environment, *const *places;
+        ConfOrigins *origins;
         ConfFiles files;
         size_t preset;          /* column of ConfSetting.presets */
         Buffer *errors;
 } Loader;
 
-/* The value of a variable, or NULL when it is unset or empty. */
-static const char *find_variable(char *const *environment, const char *name) {
-        for (; *environment; environment++) {
-                const char *rest = text_after(*environment, name);
+/* The value of a variable, or NULL when it is unset or empty. *ret_place: where it was given, if that is known. */
+static const char *find_variable(const Loader *loader, const char *name, const char **ret_place) {
+        for (size_t i = 0; loader->environment[i]; i++) {
+                const char *rest = text_after(loader->environment[i], name);
 
-                if (rest && rest[0] == '=')
-                        return rest[1] ? rest + 1 : NULL;
+                if (!rest || rest[0] != '=')
+                        continue;
+                *ret_place = loader->places ? loader->places[i] : NULL;
+                return rest[1] ? rest + 1 : NULL;
         }
         return NULL;
 }
@@ -58,7 +61,7 @@ static const ConfSetting *find_top_level(const Loader *loader, const char *name,
 /* The environment must be known before anything else is merged. Where a source gives it wrongly, the merge that
  * follows reports it; until then the source counts as silent. */
 static void choose_preset(Loader *loader) {
-        const char *text;
+        const char *text, *place;
         void *config;
         const ConfSetting *setting = find_top_level(loader, PRESET_SETTING, &config);
         int index = 0;
@@ -71,7 +74,7 @@ static void choose_preset(Loader *loader) {
         for (size_t i = 0; i < loader->files.count; i++)
                 if (config_setting_lookup_string(conf_file_root(loader->files.items[i]), PRESET_SETTING, &text))
                         (void) value_parse(setting, text, &index);
-        text = setting->environment ? find_variable(loader->environment, setting->environment) : NULL;
+        text = setting->environment ? find_variable(loader, setting->environment, &place) : NULL;
         if (text)
                 (void) value_parse(setting, text, &index);
 
@@ -127,7 +130,8 @@ static int merge_top_level(const Loader *loader, ConfSource *source, config_sett
 }
 
 static int merge_file(const Loader *loader, const ConfFile *file) {
-        ConfSource source = { .path = conf_file_path(file), .preset = loader->preset, .errors = loader->errors };
+        ConfSource source = { .path = conf_file_path(file), .preset = loader->preset, .errors = loader->errors,
+                              .origins = loader->origins };
         config_setting_t *root = conf_file_root(file);
         int r = 0;
 
@@ -137,8 +141,8 @@ static int merge_file(const Loader *loader, const ConfFile *file) {
 }
 
 static int merge_variable(const Loader *loader, const ConfTable *table, const ConfSetting *setting, void *config) {
-        const char *text = setting->environment ? find_variable(loader->environment, setting->environment) : NULL;
         ConfPlace place = { .variable = setting->environment };
+        const char *text = setting->environment ? find_variable(loader, setting->environment, &place.text) : NULL;
         char prefix[CONF_PREFIX_MAX] = "";
         int r;
 
@@ -146,6 +150,8 @@ static int merge_variable(const Loader *loader, const ConfTable *table, const Co
                 return 0;
 
         r = value_parse(setting, text, conf_field(setting, config));
+        if (r == 0 && loader->origins)
+                return conf_origins_note(loader->origins, conf_field(setting, config), &place);
         if (r <= 0)
                 return r;
         if (table->section)
@@ -180,6 +186,8 @@ int conf_load(const ConfSources *sources, const ConfTable *const *tables, void *
         int r;
 
         loader.environment = sources && sources->environment ? sources->environment : environ;
+        loader.places = sources ? sources->places : NULL;
+        loader.origins = sources ? sources->origins : NULL;
         r = conf_files_read(&loader.files, folder, errors);
         if (r >= 0)
                 r = merge_everything(&loader);

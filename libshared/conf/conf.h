@@ -32,6 +32,7 @@ typedef enum ConfType {
 } ConfType;
 
 typedef struct ConfTable ConfTable;
+typedef struct ConfOrigins ConfOrigins;
 
 /* What the texts of a list are. */
 typedef struct ConfElement {
@@ -69,6 +70,8 @@ typedef struct ConfGroups {
 typedef struct ConfSources {
         const char *folder;             /* /etc/atelier */
         char *const *environment;       /* environ */
+        char *const *places;            /* FILE:LINE of each variable, in their order; NULL: they are of no file */
+        ConfOrigins *origins;           /* is filled with where each setting was given; NULL: nobody asks */
 } ConfSources;
 
 #define CONF_FILE_BYTES_MAX (1024 * 1024)
@@ -87,9 +90,18 @@ int conf_load(const ConfSources *sources, const ConfTable *const *tables, void *
 /* Frees what conf_load() allocated inside the struct. */
 void conf_done(const ConfTable *table, void *config);
 
-/* Appends "section.setting = value" lines as they stand in force, with the help as comment. Secret references are
- * shown (they are no secrets); nothing else needs masking. */
-int conf_format(const ConfTable *table, const void *config, Buffer *buffer);
+#define CONF_FROM "# From: "
+
+/* What conf_format() adds: a comment for each setting that says where it was given. */
+typedef struct ConfShown {
+        const ConfOrigins *origins;
+        size_t preset;                  /* column of ConfSetting.presets that is in force … */
+        const char *preset_name;        /* … and what it is called */
+} ConfShown;
+
+/* Appends "section.setting = value" lines as they stand in force, with the help as comment; `shown` may be NULL. Secret references
+ * are shown (they are no secrets); nothing else needs masking. */
+int conf_format(const ConfTable *table, const void *config, const ConfShown *shown, Buffer *buffer);
 
 /* Appends a Markdown table of the settings themselves: name, meaning, range, default, presets, variable. */
 int conf_document(const ConfTable *table, Buffer *buffer);

@@ -1,6 +1,7 @@
 #include "conf/settings-check.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/calendar.h"
 #include "base/image-size.h"
@@ -8,6 +9,7 @@
 #include "conf/alias-check.h"
 #include "conf/chat-sizes.h"
 #include "conf/conf-error.h"
+#include "conf/conf-origins.h"
 #include "conf/price-line.h"
 
 /* One model, provider or receiver that is being judged. */
@@ -19,6 +21,29 @@ typedef struct Item {
 
 static int complain(const Item *item, const char *setting, const char *what) {
         return buffer_printf(item->errors, "%s: %s.%s.%s: %s\n", item->place, item->list, item->name, setting, what);
+}
+
+/* What concerns several settings, said of the one at `field`. */
+typedef struct Whole {
+        const Settings *settings;
+        const ConfOrigins *origins;
+        Buffer *errors;
+} Whole;
+
+_printf_(3, 4) static int complain_at(const Whole *whole, const void *field, const char *format, ...) {
+        const char *place = conf_origins_find(whole->origins, field);
+        _cleanup_free_ char *text = NULL;
+        va_list arguments;
+        int length;
+
+        va_start(arguments, format);
+        length = vasprintf(&text, format, arguments);
+        va_end(arguments);
+        if (length < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+        return buffer_printf(whole->errors, "%s%s%s\n", place ?: "", place ? ": " : "", text);
 }
 
 static int complain_of(const Item *item, const char *setting, const char *text, const char *expected) {
@@ -191,29 +216,29 @@ static int check_model(const Settings *settings, const ModelConf *model, const I
                                : check_no_translations(model, item);
 }
 
-static int check_default_model(const Settings *settings, Buffer *errors) {
-        const char *name = settings->worker.default_model;
+static int check_default_model(const Whole *whole) {
+        const Settings *settings = whole->settings;
+        const char *const *field = (const char *const *) &settings->worker.default_model, *name = *field;
         const ModelConf *model;
 
         if (!name)
                 return 0;
         model = settings_find_model(settings, name);
         if (!model)
-                return buffer_printf(errors,
-                                     "worker.default_model: there is no model \"%s\"; expected one of models\n", name);
+                return complain_at(whole, field, "worker.default_model: there is no model \"%s\"; expected one of models", name);
         if (!settings_model_usable(settings, model))
-                return buffer_printf(errors, "worker.default_model: the provider of \"%s\" is not used in this "
-                                             "environment; expected another model\n", name);
+                return complain_at(whole, field, "worker.default_model: the provider of \"%s\" is not used in this "
+                                   "environment; expected another model", name);
         return 0;
 }
 
-static int check_time_zone(const Settings *settings, Buffer *errors) {
-        const char *zone = settings->worker.time_zone;
+static int check_time_zone(const Whole *whole) {
+        const char *zone = whole->settings->worker.time_zone;
 
         if (calendar_zone_valid(zone))
                 return 0;
-        return buffer_printf(errors, "worker.time_zone: \"%s\" is no time zone of this system; expected UTC or a name such as "
-                             "Europe/Paris (timedatectl list-timezones)\n", zone);
+        return complain_at(whole, &whole->settings->worker.time_zone, "worker.time_zone: \"%s\" is no time zone of this system; "
+                           "expected UTC or a name such as Europe/Paris (timedatectl list-timezones)", zone);
 }
 
 static bool is_receiver_name(const char *name) {
@@ -276,44 +301,47 @@ static bool is_host_text(const char *text) {
 }
 
 /* Tokens are sent to these, and secrets come from them. */
-static int check_secrets(const Settings *settings, Buffer *errors) {
-        const SecretsSettings *secrets = &settings->secrets;
+static int check_secrets(const Whole *whole) {
+        const SecretsSettings *secrets = &whole->settings->secrets;
         const struct {
-                const char *setting, *url;
+                const char *setting;
+                char *const *url;
                 bool metadata;
         } urls[] = {
-                { "aws_endpoint", secrets->aws_endpoint, false },       { "aws_metadata", secrets->aws_metadata, true },
-                { "azure_authority", secrets->azure_authority, false }, { "azure_metadata", secrets->azure_metadata, true },
-                { "azure_endpoint", secrets->azure_endpoint, false },   { "vault_address", secrets->vault_address, false },
+                { "aws_endpoint", &secrets->aws_endpoint, false },       { "aws_metadata", &secrets->aws_metadata, true },
+                { "azure_authority", &secrets->azure_authority, false }, { "azure_metadata", &secrets->azure_metadata, true },
+                { "azure_endpoint", &secrets->azure_endpoint, false },   { "vault_address", &secrets->vault_address, false },
         };
         const struct {
-                const char *setting, *text;
+                const char *setting;
+                char *const *text;
         } names[] = {
-                { "aws_region", secrets->aws_region },     { "azure_tenant", secrets->azure_tenant },
-                { "azure_domain", secrets->azure_domain },
+                { "aws_region", &secrets->aws_region },     { "azure_tenant", &secrets->azure_tenant },
+                { "azure_domain", &secrets->azure_domain },
         };
         const struct {
-                const char *setting, *reference;
+                const char *setting;
+                char *const *reference;
         } keys[] = {
-                { "aws_access_key", secrets->aws_access_key },           { "aws_secret_key", secrets->aws_secret_key },
-                { "aws_session_token", secrets->aws_session_token },     { "azure_client_secret", secrets->azure_client_secret },
-                { "vault_token", secrets->vault_token },
+                { "aws_access_key", &secrets->aws_access_key },           { "aws_secret_key", &secrets->aws_secret_key },
+                { "aws_session_token", &secrets->aws_session_token },     { "azure_client_secret", &secrets->azure_client_secret },
+                { "vault_token", &secrets->vault_token },
         };
         int r = 0;
 
         for (size_t i = 0; i < ELEMENTS(urls) && r >= 0; i++)
-                if (urls[i].url && !is_safe_url(urls[i].url) && !(urls[i].metadata && is_link_local_url(urls[i].url)))
-                        r = buffer_printf(errors, "secrets.%s: \"%s\" is wrong; expected https, or http to localhost, 127.0.0.1 "
-                                          "or [::1]%s\n", urls[i].setting, urls[i].url,
-                                          urls[i].metadata ? ", or to a link-local address" : "");
+                if (*urls[i].url && !is_safe_url(*urls[i].url) && !(urls[i].metadata && is_link_local_url(*urls[i].url)))
+                        r = complain_at(whole, urls[i].url, "secrets.%s: \"%s\" is wrong; expected https, or http to localhost, "
+                                        "127.0.0.1 or [::1]%s", urls[i].setting, *urls[i].url,
+                                        urls[i].metadata ? ", or to a link-local address" : "");
         for (size_t i = 0; i < ELEMENTS(names) && r >= 0; i++)
-                if (names[i].text && !is_host_text(names[i].text))
-                        r = buffer_printf(errors, "secrets.%s: \"%s\" is wrong; expected letters, digits, dots and dashes\n",
-                                          names[i].setting, names[i].text);
+                if (*names[i].text && !is_host_text(*names[i].text))
+                        r = complain_at(whole, names[i].text, "secrets.%s: \"%s\" is wrong; expected letters, digits, dots and "
+                                        "dashes", names[i].setting, *names[i].text);
         for (size_t i = 0; i < ELEMENTS(keys) && r >= 0; i++)
-                if (keys[i].reference && secret_reference_is_remote(keys[i].reference))
-                        r = buffer_printf(errors, "secrets.%s: is needed to ask a secret manager, and so cannot be kept by one; "
-                                          "expected credential:NAME, file:/PATH or env:NAME\n", keys[i].setting);
+                if (*keys[i].reference && secret_reference_is_remote(*keys[i].reference))
+                        r = complain_at(whole, keys[i].reference, "secrets.%s: is needed to ask a secret manager, and so cannot be "
+                                        "kept by one; expected credential:NAME, file:/PATH or env:NAME", keys[i].setting);
         return r;
 }
 
@@ -406,20 +434,37 @@ static int check_receivers(const Settings *settings, Buffer *errors) {
 }
 
 /* Who may ask is never left to chance where it matters. */
-static int check_keys(const Settings *settings, Buffer *errors) {
-        const CommonSettings *common = &settings->common;
+static int check_keys(const Whole *whole) {
+        const CommonSettings *common = &whole->settings->common;
         int r = 0;
 
         if (common->environment == ENVIRONMENT_PRODUCTION && common->require_key != REQUIRE_KEY_ALWAYS)
-                r = buffer_printf(errors, "require_key: clients without a key are not served in production; expected \"always\"\n");
+                r = complain_at(whole, &common->require_key,
+                                "require_key: clients without a key are not served in production; expected \"always\"");
         else if (common->environment != ENVIRONMENT_DEVELOPMENT && common->require_key == REQUIRE_KEY_NEVER)
-                r = buffer_printf(errors, "require_key: \"never\" is for development alone; expected \"auto\" or \"always\"\n");
+                r = complain_at(whole, &common->require_key,
+                                "require_key: \"never\" is for development alone; expected \"auto\" or \"always\"");
         if (r >= 0 && common->environment == ENVIRONMENT_PRODUCTION && common->trust_loopback)
-                r = buffer_printf(errors, "trust_loopback: not taken in production; expected false\n");
+                r = complain_at(whole, &common->trust_loopback, "trust_loopback: not taken in production; expected false");
         return r;
 }
 
-int settings_check(const Settings *settings, Buffer *errors) {
+static int check_whole(const Whole *whole) {
+        const WorkerSettings *worker = &whole->settings->worker;
+        int r;
+
+        r = check_secrets(whole);
+        if (r >= 0)
+                r = check_time_zone(whole);
+        if (r >= 0)
+                r = check_keys(whole);
+        if (r >= 0 && worker->prompt_min > worker->prompt_max)
+                r = complain_at(whole, &worker->prompt_min,
+                                "worker.prompt_min: above worker.prompt_max; expected at most that");
+        return r < 0 ? r : check_default_model(whole);
+}
+
+int settings_check(const Settings *settings, const ConfOrigins *origins, Buffer *errors) {
         const ConfGroups *providers = &settings->common.providers, *models = &settings->common.models;
         int r = 0;
 
@@ -439,13 +484,5 @@ int settings_check(const Settings *settings, Buffer *errors) {
                 r = check_receivers(settings, errors);
         if (r >= 0)
                 r = check_webhooks(settings, errors);
-        if (r >= 0)
-                r = check_secrets(settings, errors);
-        if (r >= 0)
-                r = check_time_zone(settings, errors);
-        if (r >= 0)
-                r = check_keys(settings, errors);
-        if (r >= 0 && settings->worker.prompt_min > settings->worker.prompt_max)
-                r = buffer_printf(errors, "worker.prompt_min: above worker.prompt_max; expected at most that\n");
-        return r < 0 ? r : check_default_model(settings, errors);
+        return r < 0 ? r : check_whole(&(Whole) { settings, origins, errors });
 }

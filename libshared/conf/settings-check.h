@@ -4,4 +4,4 @@
 #include "conf/settings.h"
 
 /* Appends a line for each thing that does not fit together. 0 or -ENOMEM. */
-int settings_check(const Settings *settings, Buffer *errors);
+int settings_check(const Settings *settings, const ConfOrigins *origins, Buffer *errors);

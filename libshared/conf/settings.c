@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "conf/conf-origins.h"
 #include "conf/settings-check.h"
 #include "conf/settings-tables.h"
 
@@ -84,25 +85,34 @@ static char *variable_of(const char *group, const char *suffix) {
         return name;
 }
 
-static bool is_set(char *const *environment, const char *name) {
-        for (; *environment; environment++) {
-                const char *rest = text_after(*environment, name);
+/* Where variables are found, and where it is noted what was taken from them. */
+typedef struct Variables {
+        char *const *environment, *const *places;
+        ConfOrigins *origins;
+} Variables;
 
-                if (rest && rest[0] == '=')
-                        return rest[1] != 0;
+static bool is_set(const Variables *variables, const char *name, ConfPlace *ret_place) {
+        for (size_t i = 0; variables->environment[i]; i++) {
+                const char *rest = text_after(variables->environment[i], name);
+
+                if (!rest || rest[0] != '=')
+                        continue;
+                *ret_place = (ConfPlace) { .variable = name, .text = variables->places ? variables->places[i] : NULL };
+                return rest[1] != 0;
         }
         return false;
 }
 
 /* A secret in the environment wins over the file, as every variable does. */
-static int take_secret_of_environment(const char *group, const char *suffix, char *const *environment,
+static int take_secret_of_environment(const char *group, const char *suffix, const Variables *variables,
                                       char **reference) {
         _cleanup_free_ char *variable = variable_of(group, suffix);
+        ConfPlace place;
         char *found;
 
         if (!variable)
                 return -ENOMEM;
-        if (!is_set(environment, variable))
+        if (!is_set(variables, variable, &place))
                 return 0;
 
         found = text_format("env:%s", variable);
@@ -110,16 +120,16 @@ static int take_secret_of_environment(const char *group, const char *suffix, cha
                 return -ENOMEM;
         free(*reference);
         *reference = found;
-        return 0;
+        return conf_origins_note(variables->origins, reference, &place);
 }
 
 /* It is the only one then. */
-static int take_key_of_environment(ProviderConf *provider, char *const *environment) {
+static int take_key_of_environment(ProviderConf *provider, const Variables *variables) {
         _cleanup_free_ char *before = provider->key;
         int r;
 
         provider->key = NULL;
-        r = take_secret_of_environment(provider->name, KEY_SUFFIX, environment, &provider->key);
+        r = take_secret_of_environment(provider->name, KEY_SUFFIX, variables, &provider->key);
         if (provider->key) {
                 for (char **key = provider->keys; key && *key; key++) {
                         free(*key);
@@ -130,7 +140,7 @@ static int take_key_of_environment(ProviderConf *provider, char *const *environm
         return r;
 }
 
-static int complete_providers(Settings *settings, char *const *environment) {
+static int complete_providers(Settings *settings, const Variables *variables) {
         int r = 0;
 
         for (size_t i = 0; i < settings->common.providers.count && r >= 0; i++) {
@@ -138,25 +148,25 @@ static int complete_providers(Settings *settings, char *const *environment) {
 
                 provider->enabled = provider->environments & 1u << settings->common.environment;
                 if (provider->kind != PROVIDER_SANDBOX)
-                        r = take_key_of_environment(provider, environment);
+                        r = take_key_of_environment(provider, variables);
         }
         return r;
 }
 
-static int complete_receivers(Settings *settings, char *const *environment) {
+static int complete_receivers(Settings *settings, const Variables *variables) {
         int r = 0;
 
         for (size_t i = 0; i < settings->common.receivers.count && r >= 0; i++) {
                 ReceiverConf *receiver = settings->common.receivers.items[i];
 
                 if (receiver->kind != RECEIVER_JOURNALD)
-                        r = take_secret_of_environment(receiver->name, URL_SUFFIX, environment, &receiver->url);
+                        r = take_secret_of_environment(receiver->name, URL_SUFFIX, variables, &receiver->url);
         }
         return r;
 }
 
 /* The names are those of the managers' own tools. */
-static int complete_secrets(SecretsSettings *secrets, char *const *environment) {
+static int complete_secrets(SecretsSettings *secrets, const Variables *variables) {
         const struct {
                 const char *variable;
                 char **reference;
@@ -170,7 +180,7 @@ static int complete_secrets(SecretsSettings *secrets, char *const *environment) 
         int r = 0;
 
         for (size_t i = 0; i < ELEMENTS(keys) && r >= 0; i++)
-                r = take_secret_of_environment(keys[i].variable, "", environment, keys[i].reference);
+                r = take_secret_of_environment(keys[i].variable, "", variables, keys[i].reference);
         return r;
 }
 
@@ -267,7 +277,7 @@ static void complete_prices(const ConfGroups *prices) {
 }
 
 /* What follows from other settings. All of them are sound by themselves here. */
-static int complete(Settings *settings, char *const *environment) {
+static int complete(Settings *settings, const Variables *variables) {
         int r;
 
         if (settings->worker.cache == CACHE_OFF)
@@ -277,47 +287,56 @@ static int complete(Settings *settings, char *const *environment) {
         if (settings->common.debug)
                 settings->common.log_level = LOG_DEBUG;
 
-        r = complete_providers(settings, environment);
+        r = complete_providers(settings, variables);
         if (r >= 0)
-                r = complete_receivers(settings, environment);
+                r = complete_receivers(settings, variables);
         if (r >= 0)
-                r = complete_secrets(&settings->secrets, environment);
+                r = complete_secrets(&settings->secrets, variables);
         complete_prices(&settings->common.prices);
         return r < 0 ? r : complete_models(settings);
 }
 
-int settings_load(Settings **ret, const ConfSources *sources, Buffer *errors) {
-        _cleanup_(settings_freep) Settings *settings = calloc(1, sizeof(*settings));
+static int load(Settings *settings, const ConfSources *sources, Buffer *errors) {
+        const Variables variables = { sources->environment ?: environ, sources->places, sources->origins };
         void *configs[SETTINGS_TABLES_COUNT];
         size_t errors_before = errors->size;
         int r;
 
-        if (!settings)
-                return -ENOMEM;
-
         settings_configs(settings, configs);
         r = conf_load(sources, settings_tables, configs, SETTINGS_TABLES_COUNT, errors);
-        if (r < 0)
-                return r;
-        r = complete(settings, sources && sources->environment ? sources->environment : environ);
         if (r >= 0)
-                r = settings_check(settings, errors);
+                r = complete(settings, &variables);
+        if (r >= 0)
+                r = settings_check(settings, sources->origins, errors);
+        return r < 0 ? r : errors->size > errors_before ? -EBADMSG : 0;
+}
+
+int settings_load(Settings **ret, const ConfSources *sources, Buffer *errors) {
+        _cleanup_(settings_freep) Settings *settings = calloc(1, sizeof(*settings));
+        _cleanup_(conf_origins_done) ConfOrigins origins = {};
+        ConfSources all = sources ? *sources : (ConfSources) {};
+        int r;
+
+        if (!settings)
+                return -ENOMEM;
+        all.origins = all.origins ?: &origins;
+        r = load(settings, &all, errors);
         if (r < 0)
                 return r;
-        if (errors->size > errors_before)
-                return -EBADMSG;
-
         *ret = TAKE_PTR(settings);
         return 0;
 }
 
-int settings_format(const Settings *settings, Buffer *buffer) {
+int settings_format(const Settings *settings, const ConfOrigins *origins, Buffer *buffer) {
+        static const char *const names[] = { "development", "staging", "production" };
+        const int environment = settings->common.environment;
+        const ConfShown shown = { origins, (size_t) environment, names[environment] };
         void *configs[SETTINGS_TABLES_COUNT];
         int r = 0;
 
         settings_configs((Settings *) settings, configs);
         for (size_t i = 0; i < SETTINGS_TABLES_COUNT && r >= 0; i++)
-                r = conf_format(settings_tables[i], configs[i], buffer);
+                r = conf_format(settings_tables[i], configs[i], origins ? &shown : NULL, buffer);
         return r;
 }
 

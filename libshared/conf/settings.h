@@ -248,8 +248,8 @@ int settings_load(Settings **ret, const ConfSources *sources, Buffer *errors);
 Settings *settings_free(Settings *settings);
 DEFINE_CLEANUP(Settings *, settings_free);
 
-/* All settings in force, as conf_format(). */
-int settings_format(const Settings *settings, Buffer *buffer);
+/* All settings in force, as conf_format(); where each was given as well, unless `origins` is NULL. */
+int settings_format(const Settings *settings, const ConfOrigins *origins, Buffer *buffer);
 
 /* All settings there are, as Markdown. */
 int settings_document(Buffer *buffer);

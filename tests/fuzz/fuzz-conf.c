@@ -71,6 +71,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         }
         require(settings && errors.size == 0);
-        require(settings_format(settings, &shown) == 0 && utf8_valid((const char *) shown.data, shown.size));
+        require(settings_format(settings, NULL, &shown) == 0 && utf8_valid((const char *) shown.data, shown.size));
         return 0;
 }

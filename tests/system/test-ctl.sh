@@ -84,7 +84,9 @@ test_config_show_is_what_is_in_force() {
     MAX_IMAGES_PER_REQUEST=2 ctl config show
     assert_eq 0 "$STATUS" "$(err)"
     assert_match $'\nworker.concurrency = 3\n' "$(out)"
-    assert_match $'\nworker.images_per_request_max = 2\n' "$(out)"
+    assert_match $'\n# From: environment variable MAX_IMAGES_PER_REQUEST\nworker.images_per_request_max = 2\n' "$(out)"
+    assert_match $'\n# From: /etc/atelier/atelier.conf.d/50-test.conf:1\nworker.concurrency = 3\n' "$(out)"
+    assert_match $'\n# From: preset of development\nlog_level = ' "$(out)"
     assert_match $'\nworker.queue_max = 100000\n' "$(out)"
     assert_match $'\nproviders.openai.key = "credential:openai-api-key"\n' "$(out)"
 }
@@ -101,7 +103,9 @@ test_config_as_json() {
     assert_said 0 '^\{"valid":true,"errors":\[\]\}$'
     ctl config show --json
     assert_eq '3 credential:openai-api-key 5s' "$(json '[it["worker.concurrency"], it["providers.openai.key"],
-        it["providers.openai.connect_timeout"]].join(" ")')"
+        it["providers.openai.connect_timeout"]].map(one => one.value).join(" ")')"
+    assert_match '/atelier\.conf\.d/50-test\.conf:1 .*/models\.conf:[0-9]+ default$' "$(json '[it["worker.concurrency"],
+        it["providers.openai.key"], it["providers.openai.connect_timeout"]].map(one => one.origin).join(" ")')"
     echo 'nonsense = 1;' >/etc/atelier/atelier.conf.d/60-bad.conf
     ctl --json config check
     assert_eq 1 "$STATUS"

@@ -147,6 +147,25 @@ test_a_worker_takes_its_file_and_keeps_its_secrets() {
     stop_using
 }
 
+# The same files, named instead of sourced: each setting is told with its line, and wrong ones all at once, with theirs.
+test_a_file_of_variables_can_be_looked_at() {
+    local name shown said
+    for name in dev staging production; do
+        variables $name >"$SCRATCH/$name"
+        shown=$(env --ignore-environment PATH="$PATH" atelierctl config show --environment-file="$SCRATCH/$name")
+        assert_eq "$(in_force "$SCRATCH/$name" | grep -v '^#')" "$(grep -v '^#' <<<"$shown")"
+        assert_match "# From: $SCRATCH/$name:[0-9]+"$'\nworker.images_per_request_max = ' "$shown"
+        assert_eq '' "$(atelierctl config check --environment-file="$SCRATCH/$name" 2>&1)"
+    done
+    printf '%s\n' '# a comment' ENV_NAME=prod 'no assignment' MAX_IMAGES_PER_REQUEST=0 'DAILY_BUDGET_LIMIT="lots"' >"$SCRATCH/bad"
+    said=$(atelierctl config check --environment-file="$SCRATCH/bad" 2>&1) && fail 'it is taken'
+    assert_match "^$SCRATCH/bad:3: no assignment" "$(sed -n 1p <<<"$said")"
+    assert_match "$SCRATCH/bad:2: environment: \"prod\" .*expected" "$said"
+    assert_match "$SCRATCH/bad:4: worker.images_per_request_max: \"0\" .*expected" "$said"
+    assert_match "$SCRATCH/bad:5: worker.daily_budget: \"lots\" .*expected" "$said"
+    assert_match 'none: No such file' "$(atelierctl config check --environment-file="$SCRATCH/none" 2>&1)"
+}
+
 test_bad_variables_are_named_all_at_once() {
     local said
     said=$(ENV_NAME=prod MAX_IMAGES_PER_REQUEST=0 RATE_LIMIT_PER_MINUTE=many ENABLE_CACHING=perhaps CACHE_TTL=1y \

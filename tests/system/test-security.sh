@@ -111,6 +111,26 @@ test_memory_of_the_daemons_is_closed() {
     done
 }
 
+# Even where somebody has raised the limit, and one could be written.
+test_a_crash_leaves_no_core() {
+    local daemon
+    mkdir -p /run/systemd/system/atelier-.service.d
+    printf '[Service]\nLimitCORE=infinity\nWorkingDirectory=/tmp\nRestart=no\n' >/run/systemd/system/atelier-.service.d/99-core.conf
+    systemctl daemon-reload
+    start_all
+    for daemon in api worker scheduler alerter; do
+        assert_match '^Max core file size +unlimited ' "$(grep 'core file' "/proc/$(pid_of $daemon)/limits")"
+        kill -QUIT "$(pid_of $daemon)"
+        wait_until 10 journal_says "atelier-$daemon.service: Main process exited, code=killed, status=3/QUIT"
+    done
+    rm /run/systemd/system/atelier-.service.d/99-core.conf
+    systemctl daemon-reload
+}
+
+journal_says() {
+    journal | grep --quiet --fixed-strings "$1"
+}
+
 test_key_shows_nowhere() {
     start_all
     assert_fails grep --quiet --text $KEY "/proc/$(pid_of worker)/"{environ,cmdline}

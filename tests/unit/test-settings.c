@@ -103,12 +103,12 @@ static void test_production_serves_nobody_without_a_key(void **state) {
         _cleanup_(settings_freep) Settings *settings = NULL;
 
         assert_refused(*state, "environment = \"production\"; require_key = \"auto\";",
-                       "require_key: clients without a key are not served in production; expected \"always\"\n");
+                       "atelier.conf:1: require_key: clients without a key are not served in production; expected \"always\"\n");
         assert_refused(*state, "environment = \"production\"; require_key = \"never\"; trust_loopback = true;",
-                       "require_key: clients without a key are not served in production; expected \"always\"\n"
-                       "trust_loopback: not taken in production; expected false\n");
+                       "atelier.conf:1: require_key: clients without a key are not served in production; expected \"always\"\n"
+                       "atelier.conf:1: trust_loopback: not taken in production; expected false\n");
         assert_refused(*state, "environment = \"staging\"; require_key = \"never\";",
-                       "require_key: \"never\" is for development alone; expected \"auto\" or \"always\"\n");
+                       "atelier.conf:1: require_key: \"never\" is for development alone; expected \"auto\" or \"always\"\n");
         settings = load_text(*state, "environment = \"production\";");
         assert_int_equal(settings->common.require_key, REQUIRE_KEY_ALWAYS);
         assert_true(settings->api.require_https);
@@ -372,12 +372,12 @@ static void test_secret_managers(void **state) {
 
         assert_refused(*state, "secrets = { aws_endpoint = \"http://aws.example\"; aws_metadata = \"http://metadata.example\"; "
                                "azure_domain = \"a/b\"; azure_client_secret = \"vault:secret/a#b\"; };",
-                       "secrets.aws_endpoint: \"http://aws.example\" is wrong; expected https, or http to localhost, 127.0.0.1 or "
+                       "atelier.conf:1: secrets.aws_endpoint: \"http://aws.example\" is wrong; expected https, or http to localhost, 127.0.0.1 or "
                        "[::1]\n"
-                       "secrets.aws_metadata: \"http://metadata.example\" is wrong; expected https, or http to localhost, "
+                       "atelier.conf:1: secrets.aws_metadata: \"http://metadata.example\" is wrong; expected https, or http to localhost, "
                        "127.0.0.1 or [::1], or to a link-local address\n"
-                       "secrets.azure_domain: \"a/b\" is wrong; expected letters, digits, dots and dashes\n"
-                       "secrets.azure_client_secret: is needed to ask a secret manager, and so cannot be kept by one; expected "
+                       "atelier.conf:1: secrets.azure_domain: \"a/b\" is wrong; expected letters, digits, dots and dashes\n"
+                       "atelier.conf:1: secrets.azure_client_secret: is needed to ask a secret manager, and so cannot be kept by one; expected "
                        "credential:NAME, file:/PATH or env:NAME\n");
         assert_refused(*state, "receivers = ( { name = \"a\"; url = \"vault:secret/a#b\"; } );",
                        "atelier.conf:1: receivers.a.url: not on this machine, and only the worker asks secret managers; expected "
@@ -486,9 +486,9 @@ static void test_default_model(void **state) {
 
         assert_string_equal(settings->worker.default_model, "b");
         assert_refused(*state, PROVIDER "worker = { default_model = \"c\"; };",
-                       "worker.default_model: there is no model \"c\"; expected one of models\n");
+                       "atelier.conf:2: worker.default_model: there is no model \"c\"; expected one of models\n");
         assert_refused(*state, SANDBOX "worker = { default_model = \"a\"; };",
-                       "worker.default_model: the provider of \"a\" is not used in this environment; expected another "
+                       "atelier.conf:3: worker.default_model: the provider of \"a\" is not used in this environment; expected another "
                        "model\n");
 }
 
@@ -518,7 +518,7 @@ static void test_format_shows_what_is_in_force(void **state) {
 
         settings = load_text(*state, SANDBOX "api = { hosts = [ \"a\", \"b\\\"c\" ]; body_bytes_max = \"1536K\"; };\n"
                                              "worker = { stall_timeout = 5400; storage_free_min = 1000; };");
-        assert_int_equal(settings_format(settings, &buffer), 0);
+        assert_int_equal(settings_format(settings, NULL, &buffer), 0);
         text = buffer_take_text(&buffer);
         assert_non_null(strstr(text, "\nenvironment = \"development\"\n"));
         assert_non_null(strstr(text, "\nlog_level = \"debug\"\n"));
