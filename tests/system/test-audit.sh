@@ -1,9 +1,13 @@
 # shellcheck shell=bash
 # The audit trail: who did what, and that nothing vanishes from it.
+deadline=240
 source "$CHECKOUT/tests/system/rig/requests.sh"
 source "$CHECKOUT/tests/system/rig/ctl.sh"
 
 DATABASE=/var/lib/atelier/current/atelier.db
+RESTLESS=10000
+RESTLESS_SANITIZED=1000
+RESTLESS_CONNECTIONS=16
 
 # records EXPRESSION: prints what the expression makes of all records, which are `all`.
 records() {
@@ -115,6 +119,46 @@ test_the_trail_survives_kills_and_goes_to_the_journal_in_order() {
             last = Math.max(last, number)
         }
         gap || 'whole'")"
+}
+
+# kill_all_the_time: one daemon after the other, until it is ended itself.
+kill_all_the_time() {
+    local number daemons=(worker api scheduler worker alerter api)
+    for ((number = 0; ; number++)); do
+        sleep "0.$((200 + RANDOM % 300))"
+        systemctl kill --kill-who=main --signal=KILL "atelier-${daemons[number % 6]}" 2>/dev/null || true
+    done
+}
+
+all_have_ended() {
+    [[ $(atelierctl --json jobs list --all | node --print \
+        'JSON.parse(require("fs").readFileSync(0)).filter(job => ["queued", "in_progress"].includes(job.status)).length') == 0 ]]
+}
+
+of_seen() {
+    node --print "JSON.parse(require('fs').readFileSync('$SCRATCH/seen')).$1"
+}
+
+# Each request that was to become a job is one, accepted once and ended once in the trail, though all daemons were killed all the time.
+test_ten_thousand_requests_under_kills_are_accounted_for() {
+    local count=$RESTLESS killer token
+    ! is_sanitized || count=$RESTLESS_SANITIZED
+    configure 'api = { refused_keys_per_minute = 0; };'
+    token=$(atelierctl keys create restless)
+    systemctl start atelier-{api,worker,scheduler,alerter}
+    kill_all_the_time &
+    killer=$!
+    TOKEN=$token node "$CHECKOUT/tests/system/clients/restless-requests.mjs" "$count" $RESTLESS_CONNECTIONS >"$SCRATCH/seen"
+    kill $killer
+    wait_until 60 all_have_ended
+    node "$CHECKOUT/tests/system/clients/audit-trail.mjs" 0 0
+    assert_eq "$(of_seen jobs)" \
+        "$(records "all.filter(r => r.action == 'job.accepted').length")"
+    (($(of_seen again) > 0)) || fail 'the kills have met nothing'
+    # What was refused is counted, where calls repeat themselves by one record for many.
+    (($(records "all.filter(r => r.outcome != 'ok').reduce((n, r) => n + r.count, 0)") > 0)) || fail 'no refusal is recorded'
+    ctl audit verify
+    assert_said 0 'as they were written'
 }
 
 test_a_record_that_is_altered_or_removed_is_named() {
