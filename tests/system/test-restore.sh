@@ -125,12 +125,21 @@ put_archive() {
     echo "$name"
 }
 
+# change_byte FILE: one in its middle, to another one.
+change_byte() {
+    local at byte
+    at=$(($(stat --format=%s "$1") / 2))
+    byte=$(od --address-radix=n --format=u1 --skip-bytes=$at --read-bytes=1 "$1")
+    # shellcheck disable=SC2059 # the format is the byte
+    printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
+}
+
 test_a_changed_archive_is_refused() {
     draw one
     atelierctl task run backup
     local archive
     archive=$BACKUPS/$(archives)
-    printf x | dd of="$archive" bs=1 seek=$(($(stat --format=%s "$archive") / 2)) conv=notrunc status=none
+    change_byte "$archive"
     assert_untouched atelierctl backup verify
     assert_match 'is refused|damaged|refused' "$(cat "$SCRATCH/said")"
     assert_untouched atelierctl backup restore --yes
