@@ -228,7 +228,7 @@ static int check_provider(Health *health, ProviderSlot *slot) {
 
         known->table = provider_table_ref(slot->table);
         health->checking++;
-        r = provider_check(slot->provider, on_checked, known);
+        r = provider_check(slot->provider, 0, on_checked, known);
         if (r < 0) {
                 health->checking--;
                 known->table = provider_table_unref(known->table);

@@ -19,7 +19,7 @@
 #include "queue/queue.h"
 #include "queue/uploads.h"
 #include "reload.h"
-#include "secrets/secrets.h"
+#include "secrets/key-trial.h"
 #include "state/adoption.h"
 #include "state/snapshot.h"
 #include "store/store-cache.h"
@@ -579,6 +579,7 @@ Manager *manager_free(Manager *manager) {
         manager->alerts = alert_reporter_free(manager->alerts);
         (void) price_book_free(manager->prices);
         manager->forbidden = forbidden_terms_free(manager->forbidden);
+        manager->key_trial = key_trial_free(manager->key_trial);
         manager->providers = provider_table_unref(manager->providers);
         manager->secrets = secrets_free(manager->secrets);
         manager->http = http_client_free(manager->http);

@@ -19,6 +19,7 @@ typedef struct Dispatcher Dispatcher;
 typedef struct ForbiddenTerms ForbiddenTerms;
 typedef struct Queue Queue;
 typedef struct Secrets Secrets;
+typedef struct KeyTrial KeyTrial;
 typedef struct Uploads Uploads;
 typedef struct Health Health;
 typedef struct Spending Spending;
@@ -37,6 +38,7 @@ typedef struct Manager {
         HttpClient *http;
         ImageStore *images;
         Secrets *secrets;
+        KeyTrial *key_trial;       /* NULL: none under way */
         ProviderTable *providers;
         Gates *gates;
         PriceBook *prices;

@@ -11,7 +11,7 @@
 #include "money/budget-wait.h"
 #include "money/spending.h"
 #include "queue/forbidden-terms.h"
-#include "secrets/secrets.h"
+#include "secrets/key-trial.h"
 #include "webhooks/webhooks.h"
 
 int reload_new_providers(Manager *manager, const Settings *settings, Buffer *errors, ProviderTable **ret) {
@@ -57,6 +57,8 @@ int reload_settings(const Settings *settings, Buffer *errors, void *userdata) {
         manager->prices = TAKE_PTR(prices);
         (void) forbidden_terms_free(manager->forbidden);
         manager->forbidden = TAKE_PTR(forbidden);
+        manager->key_trial = key_trial_free(manager->key_trial);
+        secrets_accept_all(manager->secrets);
         take_providers(manager, providers);
         /* From here on the former settings are not used any more. */
         r = secrets_follow(manager->secrets, settings);
@@ -84,28 +86,13 @@ static bool signs_webhooks(const Settings *settings, const char *reference) {
         return false;
 }
 
-/* Of a file's folder anything may have changed. */
-static int take_secret(Manager *manager, const char *reference, Buffer *errors) {
-        const Settings *settings = service_settings(manager->service);
-        ProviderTable *providers;
-        int r;
-
-        r = reload_new_providers(manager, settings, errors, &providers);
-        if (r < 0)
-                return r;
-        take_providers(manager, providers);
-        if (!reference || signs_webhooks(settings, reference))
-                r = webhooks_reload(manager->webhooks, settings, errors);
-        return r;
-}
-
-static void record_change(Manager *manager, const char *reference) {
+static void record(Manager *manager, const char *action, const char *outcome, const char *reference) {
         AuditRecord record = {
                 .at = time_now_realtime(),
-                .action = strdup("secret.changed"),
-                .outcome = strdup(AUDIT_OK),
+                .action = strdup(action),
+                .outcome = strdup(outcome),
                 .uid = AUDIT_NOBODY,
-                .object = strdup(reference ?: "file:"),
+                .object = strdup(reference),
                 .count = 1,
         };
 
@@ -114,19 +101,115 @@ static void record_change(Manager *manager, const char *reference) {
         audit_record_done(&record);
 }
 
-static void on_secret_changed(const char *reference, void *userdata) {
-        Manager *manager = userdata;
+static void take_secret(Manager *manager, const char *reference) {
+        log_notice("The secret %s has changed, and is used from now on", reference);
+        record(manager, "secret.changed", AUDIT_OK, reference);
+}
+
+/* The former one stays in use, and people are told. */
+static void reject_secret(Manager *manager, const char *provider, const char *reference) {
+        _cleanup_free_ char *key = text_format("secret-rejected-%s", reference);
+        _cleanup_free_ char *summary = text_format("The provider %s refuses the new value of %s; the one of before is used on",
+                                                   provider, reference);
+
+        secrets_reject(manager->secrets, reference);
+        record(manager, "secret.rejected", "key_refused", reference);
+        if (!key || !summary)
+                return;
+        (void) log_record(LOG_ERR, 0, LOG_FIELDS({ "ATELIER_PROVIDER", provider }), "%s", summary);
+        alert_report(manager->alerts, key, "SecretRejected", "critical", summary);
+}
+
+/* What is new has been tried, as far as it is a provider's: `trial` may be NULL. True: some of it was no good. */
+static bool judge_secrets(Manager *manager, const KeyTrial *trial) {
+        const Settings *settings = service_settings(manager->service);
+        const char *reference;
+        bool rejected = false;
+        ProviderSlot *slot;
+
+        for (size_t i = 0; (slot = provider_table_at(manager->providers, i)); i++) {
+                const char *name = provider_name(slot->provider);
+                const ProviderConf *conf = settings_find_provider(settings, name);
+
+                for (unsigned number = 1; (reference = settings_provider_key(conf, number)); number++) {
+                        if (!secrets_is_new(manager->secrets, reference))
+                                continue;
+                        if (trial && key_trial_refused(trial, reference)) {
+                                reject_secret(manager, name, reference);
+                                rejected = true;
+                        } else
+                                take_secret(manager, reference);
+                }
+        }
+        for (size_t i = 0; i < settings->common.webhooks.count; i++) {
+                const WebhookConf *webhook = settings->common.webhooks.items[i];
+
+                for (char **secret = webhook->secrets; *secret; secret++)
+                        if (secrets_is_new(manager->secrets, *secret))
+                                take_secret(manager, *secret);
+        }
+        return rejected;
+}
+
+/* Takes the table over. */
+static void end_trial(Manager *manager, ProviderTable *providers) {
+        _cleanup_(key_trial_freep) KeyTrial *trial = TAKE_PTR(manager->key_trial);
         _cleanup_(buffer_done) Buffer errors = {};
+        int r = 0;
+
+        if (judge_secrets(manager, trial)) {
+                (void) provider_table_unref(providers);
+                r = reload_new_providers(manager, service_settings(manager->service), &errors, &providers);
+        }
+        secrets_accept_all(manager->secrets);
+        if (r < 0)
+                (void) log_error_errno(r, "the providers can't be set up: %.*s", (int) errors.size,
+                                       errors.data ? (char *) errors.data : "");
+        else
+                take_providers(manager, providers);
+        dispatcher_look(manager->dispatcher);
+}
+
+static void on_tried(KeyTrial *trial, void *userdata) {
+        end_trial(userdata, provider_table_ref(key_trial_table(trial)));
+}
+
+/* Of keys that are new, also those of a trial under way. Until its end the former ones are used. */
+static int begin_trial(Manager *manager, Buffer *errors) {
+        const Settings *settings = service_settings(manager->service);
+        ProviderTable *providers;
         int r;
 
-        r = take_secret(manager, reference, &errors);
+        r = reload_new_providers(manager, settings, errors, &providers);
+        if (r < 0)
+                return r;
+        manager->key_trial = key_trial_free(manager->key_trial);
+        r = key_trial_new(&manager->key_trial, providers, settings, manager->secrets, on_tried, manager);
+        if (r < 0)
+                (void) log_warning_errno(r, "new keys can't be tried, and are used untried");
+        if (manager->key_trial)
+                (void) provider_table_unref(providers);
+        else
+                end_trial(manager, providers);
+        return 0;
+}
+
+/* Of files anything may have changed. */
+static void on_secret_changed(const char *reference, void *userdata) {
+        Manager *manager = userdata;
+        const Settings *settings = service_settings(manager->service);
+        _cleanup_(buffer_done) Buffer errors = {};
+        int r = 0;
+
+        if (reference && !secrets_is_new(manager->secrets, reference))
+                take_secret(manager, reference);
+        if (!reference || signs_webhooks(settings, reference))
+                r = webhooks_reload(manager->webhooks, settings, &errors);
+        if (r >= 0)
+                r = begin_trial(manager, &errors);
         if (r < 0)
                 (void) log_error_errno(r, "a secret has changed, but can't be taken: %.*s", (int) errors.size,
                                        errors.data ? (char *) errors.data : "");
-        else
-                log_notice("The secret %s has changed, and is used from now on", reference ?: "of a file");
-        record_change(manager, reference);
-        dispatcher_look(manager->dispatcher);
 }
 
 /* Whoever waited for another value of a key that is refused learns that there is none. */

@@ -157,8 +157,8 @@ static bool fixture_is_checked(GenerationFixture *fixture) {
 
 static _unused_ void fixture_check(GenerationFixture *fixture) {
         fixture->checked = false;
-        assert_int_equal(provider_check(fixture->provider, fixture_on_checked, fixture), 0);
+        assert_int_equal(provider_check(fixture->provider, 0, fixture_on_checked, fixture), 0);
         assert_false(fixture->checked);
-        assert_int_equal(provider_check(fixture->provider, fixture_on_checked, fixture), -EBUSY);
+        assert_int_equal(provider_check(fixture->provider, 0, fixture_on_checked, fixture), -EBUSY);
         fixture_run_until(fixture, fixture_is_checked);
 }

@@ -385,7 +385,7 @@ static void test_free_during_a_check(void **state) {
         Fixture *fixture = *state;
 
         serve(fixture, hold, NULL);
-        assert_int_equal(provider_check(fixture->generation->provider, fixture_on_checked, fixture->generation), 0);
+        assert_int_equal(provider_check(fixture->generation->provider, 0, fixture_on_checked, fixture->generation), 0);
         fixture->generation->provider = provider_free(fixture->generation->provider);
         assert_false(fixture->generation->checked);
 }

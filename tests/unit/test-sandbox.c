@@ -234,7 +234,7 @@ static void test_check(void **state) {
 static void test_free_during_a_check(void **state) {
         GenerationFixture *fixture = *state;
 
-        assert_int_equal(provider_check(fixture->provider, fixture_on_checked, fixture), 0);
+        assert_int_equal(provider_check(fixture->provider, 0, fixture_on_checked, fixture), 0);
         fixture->provider = provider_free(fixture->provider);
         assert_true(sd_event_run(fixture->event, USEC_PER_MSEC) >= 0);
         assert_false(fixture->checked);

@@ -366,6 +366,40 @@ static void test_a_refused_value_is_fetched_anew_but_not_all_the_time(void **sta
         assert_int_equal(fixture->unchanged, 0);
 }
 
+static void test_a_value_that_is_rejected_gives_its_place_back(void **state) {
+        Fixture *fixture = *state;
+        _cleanup_(secrets_freep) Secrets *secrets = NULL;
+        unsigned before;
+
+        load(fixture, "\"" VAULT_KEY "\"", "");
+        secrets = open_secrets(fixture);
+        assert_false(secrets_is_new(secrets, VAULT_KEY));
+        answer_key("sk-bad");
+        await(fixture, &fixture->changed, 1);
+        assert_true(secrets_is_new(secrets, VAULT_KEY));
+        assert_value(secrets, VAULT_KEY, "sk-bad");
+        secrets_reject(secrets, VAULT_KEY);
+        assert_false(secrets_is_new(secrets, VAULT_KEY));
+        assert_value(secrets, VAULT_KEY, "sk-1");
+
+        /* Its being there still is no news. */
+        before = requests();
+        while (requests() < before + 2)
+                run_for(fixture, 100 * USEC_PER_MSEC);
+        assert_int_equal(fixture->changed, 1);
+        assert_value(secrets, VAULT_KEY, "sk-1");
+
+        answer_key("sk-2");
+        await(fixture, &fixture->changed, 2);
+        assert_value(secrets, VAULT_KEY, "sk-2");
+        secrets_accept_all(secrets);
+        assert_false(secrets_is_new(secrets, VAULT_KEY));
+        /* After another one it may be there again. */
+        answer_key("sk-bad");
+        await(fixture, &fixture->changed, 3);
+        assert_true(secrets_is_new(secrets, VAULT_KEY));
+}
+
 static void test_a_reload_forgets_and_learns(void **state) {
         Fixture *fixture = *state;
         _cleanup_(secrets_freep) Secrets *secrets = NULL;
@@ -493,6 +527,7 @@ int main(void) {
                 TEST(test_nobody_waits_for_a_start_without_a_manager),
                 TEST(test_a_throttled_manager_is_left_alone_for_as_long_as_it_says),
                 TEST(test_a_refused_value_is_fetched_anew_but_not_all_the_time),
+                TEST(test_a_value_that_is_rejected_gives_its_place_back),
                 TEST(test_a_reload_forgets_and_learns),
                 TEST(test_without_a_token_nothing_is_asked),
                 TEST(test_a_file_that_is_replaced_is_read_again),

@@ -60,7 +60,7 @@ bool key_refusal_awaits(const Manager *manager, const Provider *provider) {
         if (!provider_keys_all_aside(provider))
                 return false;
         for (unsigned number = 1; (reference = key_reference(manager, provider, number)); number++)
-                if (secrets_refetching(manager->secrets, reference))
+                if (secrets_refetching(manager->secrets, reference) || secrets_is_new(manager->secrets, reference))
                         return true;
         return false;
 }

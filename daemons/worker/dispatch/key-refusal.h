@@ -12,7 +12,7 @@ KeyFault key_refusal_fault(int http_status, const char *type, const char *code);
  * with it. */
 bool key_refusal_take(Manager *manager, Provider *provider, unsigned number, KeyFault fault);
 
-/* No key is good, but one of them is being fetched anew from its secret manager: until then jobs wait. */
+/* No key is good, but one of them is being fetched anew from its secret manager, or tried: until then jobs wait. */
 bool key_refusal_awaits(const Manager *manager, const Provider *provider);
 
 /* It was fetched anew, and is no other one: says of each provider that is left without a good key. */

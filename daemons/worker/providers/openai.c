@@ -509,6 +509,7 @@ static void on_checked(_unused_ HttpTransfer *transfer, const HttpResult *http, 
         char message[sizeof(http->message) + 32];
 
         provider->check = NULL;
+        provider->check_refused = http->error == 0 && http->status == 401;
         if (http->error < 0)
                 (void) snprintf(message, sizeof(message), "no answer: %s", http->message);
         else if (http->status == 401 || http->status == 403)

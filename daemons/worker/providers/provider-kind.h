@@ -36,6 +36,7 @@ struct Provider {
         ProviderChecked checked;  /* of the check under way; NULL: none is */
         void *checked_userdata;
         usec_t checked_since;
+        bool check_refused;       /* the key, by the last check */
         void *check;              /* the kind's own */
 };
 

@@ -178,20 +178,35 @@ void generation_tell_partial(Generation *generation, PartialImage *image) {
         image->reply = json_free(image->reply);
 }
 
-int provider_check(Provider *provider, ProviderChecked checked, void *userdata) {
+static void take_key(Provider *provider, unsigned number) {
+        provider->key_number = number;
+        provider->key = provider->keys.keys[number - 1].text;
+}
+
+int provider_check(Provider *provider, unsigned key, ProviderChecked checked, void *userdata) {
         int r;
 
         if (provider->checked)
                 return -EBUSY;
+        if (key > provider->keys.count)
+                return -EINVAL;
 
         provider->checked = checked;
         provider->checked_userdata = userdata;
         provider->checked_since = time_now_monotonic();
-        choose_key(provider);
+        provider->check_refused = false;
+        if (key > 0)
+                take_key(provider, key);
+        else
+                choose_key(provider);
         r = provider->kind->check(provider);
         if (r < 0)
                 provider->checked = NULL;
         return r;
+}
+
+bool provider_check_refused(const Provider *provider) {
+        return provider->check_refused;
 }
 
 void provider_checked(Provider *provider, const char *message) {

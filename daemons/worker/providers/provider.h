@@ -167,7 +167,10 @@ int provider_generate(Provider *provider, const GenerationRequest *request, Gene
                       Generation **ret);
 void generation_cancel(Generation *generation);  /* `done` comes before this returns, GENERATION_UNKNOWN if sent */
 
-/* A call that costs nothing (GET /models). `message` is NULL when all is well. Called once, from the loop, unless the
+/* A call that costs nothing (GET /models), with the key of that number, or 0: the one that an attempt would have. `message` is NULL when all is well. Called once, from the loop, unless the
  * provider is freed before. -EBUSY while one is under way. */
 typedef void (*ProviderChecked)(Provider *provider, bool ok, usec_t latency, const char *message, void *userdata);
-int provider_check(Provider *provider, ProviderChecked checked, void *userdata);
+int provider_check(Provider *provider, unsigned key, ProviderChecked checked, void *userdata);
+
+/* In `checked`: was the key refused, whatever else may be wrong? */
+bool provider_check_refused(const Provider *provider);

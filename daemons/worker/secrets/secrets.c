@@ -17,13 +17,20 @@
 #define ACCURACY_USEC (100 * USEC_PER_MSEC)
 #define START_CONNECTIONS_MAX 4
 
+/* In pages of its own. */
+typedef struct SecretValue {
+        char *text;                  /* NULL: there is none */
+        size_t bytes;                /* with the final zero */
+} SecretValue;
+
 typedef struct Secret {
         struct Secret *next;
         Secrets *secrets;
         char *text;                  /* the reference */
         SecretReference reference;
-        char *value;                 /* in pages of its own; NULL: there is none */
-        size_t bytes;                /* with the final zero */
+        SecretValue value;           /* in use, or new */
+        SecretValue former;          /* while `value` is new: the one that it took the place of */
+        SecretValue rejected;        /* what is there still, and was no good */
         usec_t fetched_at;           /* realtime */
         usec_t due;                  /* monotonic; for a file USEC_INFINITY */
         usec_t refused_at;           /* monotonic: when it was last fetched because it was refused; 0: never */
@@ -53,30 +60,59 @@ static bool is_remote(const Secret *secret) {
         return secret->reference.place >= SECRET_AWS;
 }
 
-static bool has_value(const Secret *secret, const char *value) {
-        return secret->value && value ? strcmp(secret->value, value) == 0 : !secret->value && !value;
+static void value_done(SecretValue *value) {
+        value->text = secret_pages_free(value->text, value->bytes);
+        value->bytes = 0;
 }
 
-/* NULL: there is none any more. */
-static int set_value(Secret *secret, const char *value) {
-        size_t bytes = value ? strlen(value) + 1 : 0;
-        void *pages = NULL;
+static bool value_is(const SecretValue *value, const char *text) {
+        return value->text && text ? strcmp(value->text, text) == 0 : !value->text && !text;
+}
+
+static int value_copy(SecretValue *value, const char *text) {
+        void *pages;
         int r;
 
-        if (value) {
-                r = secret_pages_new(&pages, bytes);
-                if (r < 0)
-                        return r;
-                memcpy(pages, value, bytes);
+        *value = (SecretValue) {};
+        if (!text)
+                return 0;
+        r = secret_pages_new(&pages, strlen(text) + 1);
+        if (r < 0)
+                return r;
+        *value = (SecretValue) { strcpy(pages, text), strlen(text) + 1 };
+        return 0;
+}
+
+/* One that was rejected is no other one while it is still there; put back what it took the place of, and it is forgotten. */
+static bool is_other(Secret *secret, const char *text) {
+        if (value_is(&secret->value, text)) {
+                value_done(&secret->rejected);
+                return false;
         }
-        (void) secret_pages_free(secret->value, secret->bytes);
-        secret->value = pages;
-        secret->bytes = bytes;
+        return !text || !value_is(&secret->rejected, text);
+}
+
+/* NULL: there is none any more. What was in use, and not only tried, can come back. */
+static int set_value(Secret *secret, const char *text) {
+        SecretValue value;
+        int r;
+
+        r = value_copy(&value, text);
+        if (r < 0)
+                return r;
+        if (secret->former.text || !secret->value.text || !text)
+                value_done(&secret->value);
+        else
+                secret->former = secret->value;
+        secret->value = value;
+        value_done(&secret->rejected);
         return 0;
 }
 
 static Secret *secret_free_entry(Secret *secret) {
-        (void) secret_pages_free(secret->value, secret->bytes);
+        value_done(&secret->value);
+        value_done(&secret->former);
+        value_done(&secret->rejected);
         free(secret->problem);
         free(secret->text);
         free(secret);
@@ -95,10 +131,32 @@ int secrets_resolve(const Secrets *secrets, const char *reference, char **ret) {
 
         if (!secret)
                 return secret_reference_is_remote(reference) ? -EAGAIN : secret_resolve(reference, ret);
-        if (!secret->value)
+        if (!secret->value.text)
                 return is_remote(secret) ? -EAGAIN : -ENOENT;
-        *ret = strdup(secret->value);
+        *ret = strdup(secret->value.text);
         return *ret ? 0 : -ENOMEM;
+}
+
+bool secrets_is_new(const Secrets *secrets, const char *reference) {
+        const Secret *secret = find(secrets, reference);
+
+        return secret && secret->former.text;
+}
+
+void secrets_reject(Secrets *secrets, const char *reference) {
+        Secret *secret = find(secrets, reference);
+
+        if (!secret || !secret->former.text)
+                return;
+        value_done(&secret->rejected);
+        secret->rejected = secret->value;
+        secret->value = secret->former;
+        secret->former = (SecretValue) {};
+}
+
+void secrets_accept_all(Secrets *secrets) {
+        for (Secret *secret = secrets->list; secret; secret = secret->next)
+                value_done(&secret->former);
 }
 
 /* ------------------------------------------------------------------ managers */
@@ -140,17 +198,17 @@ static void take_failure(Secret *secret, const char *message, usec_t retry_after
                 free(secret->problem);
                 secret->problem = strdup(message);
                 log_warning("The secret %s can't be fetched: %s%s", secret->text, message,
-                            secret->value ? "; the value of before is used on" : "");
+                            secret->value.text ? "; the value of before is used on" : "");
         }
         if (++secret->failures == SECRET_FAILURES_TOLD && secrets->serving)
-                secrets->hooks.failing(secret->text, message, secret->value, secrets->userdata);
+                secrets->hooks.failing(secret->text, message, secret->value.text, secrets->userdata);
         secret->due = time_now_monotonic() + next_try(secret, retry_after);
 }
 
 /* True: the value is another one. */
 static bool take_value(Secret *secret, const char *value) {
         Secrets *secrets = secret->secrets;
-        bool changed = !has_value(secret, value);
+        bool changed = is_other(secret, value);
 
         if (changed && set_value(secret, value) < 0) {
                 take_failure(secret, "memory is short", 0);
@@ -265,7 +323,7 @@ static int read_file(Secret *secret, bool *changed) {
                 log_warning("The secret %s can't be read: %s", secret->text, strerror(-r));
                 return 0;
         }
-        if (has_value(secret, value))
+        if (!is_other(secret, value))
                 return 0;
         *changed = true;
         return set_value(secret, value);
@@ -414,7 +472,7 @@ int secrets_follow(Secrets *secrets, const Settings *settings) {
 
 static bool all_tried(const Secrets *secrets) {
         for (const Secret *secret = secrets->list; secret; secret = secret->next)
-                if (is_remote(secret) && !secret->value && secret->failures == 0)
+                if (is_remote(secret) && !secret->value.text && secret->failures == 0)
                         return false;
         return true;
 }
@@ -495,11 +553,13 @@ int secrets_describe(const Secrets *secrets, JsonValue *array) {
 
                 if (!is_remote(secret))
                         continue;
-                if (!secret->value)
+                if (!secret->value.text)
                         value = text_format("not there: %s", secret->problem ?: "being fetched");
                 else
-                        value = text_format("fetched %s%s%s", time_format_stamp(secret->fetched_at, stamp),
-                                            secret->problem ? "; not since: " : "", secret->problem ?: "");
+                        value = text_format("fetched %s%s%s%s", time_format_stamp(secret->fetched_at, stamp),
+                                            secret->problem ? "; not since: " : "", secret->problem ?: "",
+                                            secret->rejected.text ? "; the value of before is used, as its provider refuses the "
+                                                                    "new one" : "");
                 r = name && value ? json_add_string(fact, "name", name) : -ENOMEM;
                 if (r >= 0)
                         r = json_add_string(fact, "value", value);

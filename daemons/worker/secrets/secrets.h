@@ -45,6 +45,13 @@ int secrets_follow(Secrets *secrets, const Settings *settings);
 /* As secret_resolve(), also for references to managers: -EAGAIN while there is no value yet. `secrets` may be NULL. */
 int secrets_resolve(const Secrets *secrets, const char *reference, char **ret);
 
+/* A value that has taken the place of another one is new until somebody has judged it: a new one that is rejected gives its place
+ * back, and is not taken again as long as its manager, or its file, has no other one. One that has taken no other's place
+ * is never new. */
+bool secrets_is_new(const Secrets *secrets, const char *reference);
+void secrets_reject(Secrets *secrets, const char *reference);
+void secrets_accept_all(Secrets *secrets);
+
 /* A provider refuses the value. True: it is being fetched anew, and changed() or unchanged() will be told. False: it is of no
  * manager, or was fetched just now. */
 bool secrets_refetch(Secrets *secrets, const char *reference);

@@ -287,6 +287,26 @@ test('a key that is refused is fetched anew, and its job goes on', async () => {
   await eventually(() => shell('atelierctl', 'alerts', 'list'), text => /ProviderKeyRefused/.test(text), { what: 'the alert' });
 });
 
+test('a new key that the provider refuses is not used, and people are told', async () => {
+  const former = newKey();
+  keep('atelier/openai', { key: former });
+  await useVault({ refresh: '1s' });
+  await draws();
+  keep('atelier/openai', { key: canary('sk-mistyped-') });
+  await eventually(() => shell('atelierctl', 'alerts', 'list'), text => /SecretRejected/.test(text), { what: 'the alert' });
+  await draws();
+  assert.match(await status(), /the value of before is used, as its provider refuses the new one/);
+  assert.match(await status(), /provider\.openai: ready\n/);
+  // Its being there still is no news, and another one is.
+  const fetches = managers.count('vault');
+  await eventually(() => managers.count('vault'), n => n >= fetches + 2, { what: 'further fetches' });
+  assert.equal((await journal()).split('refuses the new value').length, 2);
+  keep('atelier/openai', { key: newKey() });
+  await eventually(status, text => !/value of before/.test(text), { what: 'the good one' });
+  valid.delete(former);
+  await draws();
+});
+
 test('the last good key outlives an outage of its manager, which people are told of', async () => {
   keep('atelier/openai', { key: newKey() });
   await useVault({ refresh: '1s' });
@@ -326,7 +346,7 @@ test('a mount of Kubernetes is read again when it changes', async () => {
   await configure(`file:${mount}/key`);
   await draws();
   publish(newKey());
-  await eventually(journal, text => /The secret of a file has changed, and is used from now on/.test(text), { what: 'the change' });
+  await eventually(journal, text => /The secret file:\/run\/mount\/key has changed, and is used from now on/.test(text), { what: 'the change' });
   valid.delete(former);
   await draws();
 });
@@ -335,6 +355,7 @@ test('changes are in the audit trail', async () => {
   const trail = await shell('atelierctl', 'audit', 'export');
   assert.match(trail, /vault:secret\/atelier\/openai#key/);
   assert.match(trail, /aws-sm:prod\/gateway#openai/);
+  assert.match(trail, /"secret.rejected".*vault:secret\/atelier\/openai#key/);
   await shell('atelierctl', 'audit', 'verify');
 });
 
