@@ -50,20 +50,27 @@ int buffer_append_text(Buffer *buffer, const char *text) {
         return buffer_append(buffer, text, strlen(text));
 }
 
-int buffer_printf(Buffer *buffer, const char *format, ...) {
+int buffer_vprintf(Buffer *buffer, const char *format, va_list arguments) {
         _cleanup_free_ char *text = NULL;
-        va_list arguments;
         int length;
 
-        va_start(arguments, format);
         length = vasprintf(&text, format, arguments);
-        va_end(arguments);
         if (length < 0) {
                 text = NULL;
                 return -ENOMEM;
         }
 
         return buffer_append(buffer, text, (size_t) length);
+}
+
+int buffer_printf(Buffer *buffer, const char *format, ...) {
+        va_list arguments;
+        int r;
+
+        va_start(arguments, format);
+        r = buffer_vprintf(buffer, format, arguments);
+        va_end(arguments);
+        return r;
 }
 
 void buffer_consume(Buffer *buffer, size_t size) {

@@ -24,6 +24,7 @@ int buffer_reserve(Buffer *buffer, size_t more);
 int buffer_append(Buffer *buffer, const void *data, size_t size);
 int buffer_append_text(Buffer *buffer, const char *text);
 int buffer_printf(Buffer *buffer, const char *format, ...) _printf_(2, 3);
+int buffer_vprintf(Buffer *buffer, const char *format, va_list arguments) _printf_(2, 0);
 
 /* Drops `size` bytes from the front. */
 void buffer_consume(Buffer *buffer, size_t size);

@@ -25,21 +25,14 @@ static int append_place(Buffer *errors, const ConfPlace *place) {
 }
 
 int conf_error(Buffer *errors, const ConfPlace *place, const char *format, ...) {
-        _cleanup_free_ char *text = NULL;
         va_list arguments;
-        int length, r;
-
-        va_start(arguments, format);
-        length = vasprintf(&text, format, arguments);
-        va_end(arguments);
-        if (length < 0) {
-                text = NULL;
-                return -ENOMEM;
-        }
+        int r;
 
         r = append_place(errors, place);
+        va_start(arguments, format);
         if (r >= 0)
-                r = buffer_append(errors, text, (size_t) length);
+                r = buffer_vprintf(errors, format, arguments);
+        va_end(arguments);
         return r < 0 ? r : buffer_append(errors, "\n", 1);
 }
 

@@ -32,18 +32,14 @@ typedef struct Whole {
 
 _printf_(3, 4) static int complain_at(const Whole *whole, const void *field, const char *format, ...) {
         const char *place = conf_origins_find(whole->origins, field);
-        _cleanup_free_ char *text = NULL;
         va_list arguments;
-        int length;
+        int r = place ? buffer_printf(whole->errors, "%s: ", place) : 0;
 
         va_start(arguments, format);
-        length = vasprintf(&text, format, arguments);
+        if (r >= 0)
+                r = buffer_vprintf(whole->errors, format, arguments);
         va_end(arguments);
-        if (length < 0) {
-                text = NULL;
-                return -ENOMEM;
-        }
-        return buffer_printf(whole->errors, "%s%s%s\n", place ?: "", place ? ": " : "", text);
+        return r < 0 ? r : buffer_append(whole->errors, "\n", 1);
 }
 
 static int complain_of(const Item *item, const char *setting, const char *text, const char *expected) {

@@ -53,9 +53,9 @@ static int judge_gate(Search *search, const char *name, ProviderSlot *slot, Gate
         usec_t wait;
         int r;
 
-        if (key_refusal_awaits(search->manager, slot->provider))
-                return ROUTE_WAITS;
         if (provider_keys_all_aside(slot->provider)) {
+                if (key_refusal_awaits(search->manager, slot->provider))
+                        return ROUTE_WAITS;
                 search->keyless = search->keyless ?: slot;
                 r = add_note(search, name, "no key is good");
                 return r < 0 ? r : ROUTE_PASSED_OVER;
