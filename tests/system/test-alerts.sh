@@ -158,7 +158,7 @@ test_failed_task_is_one_alert_without_its_secrets() {
     assert_eq 1 "$(alerts it.length)"
     assert_eq 2 "$(deliveries all.length)"
     grep -q 'the disk is on fire' "$SCRATCH/log"
-    journal --unit=atelier-task@sample | grep -q "$canary" || fail 'the journal had no secret'
+    grep -q "$canary" <(journal --unit=atelier-task@sample) || fail 'the journal had no secret'
     assert_fails grep -q c4N4ry "$SCRATCH/log"
     assert_fails grep -rq c4N4ry /var/lib/atelier-alerter
 }
@@ -247,7 +247,7 @@ test_receiver_that_hangs_or_asks_for_patience_is_told_in_the_end() {
 }
 
 logged() {
-    journal --unit=atelier-alerter --output=cat | grep -q -- "$1"
+    grep -q -- "$1" <(journal --unit=atelier-alerter --output=cat)
 }
 
 test_refusal_is_said_everywhere() {
@@ -345,7 +345,7 @@ test_unreachable_alerter_leaves_it_to_the_journal() {
 }
 
 told_the_journal() {
-    journal --output=cat PRIORITY=2 | grep -q 'atelier-worker.service failed: signal (killed by KILL); nobody was told'
+    grep -q 'atelier-worker.service failed: signal (killed by KILL); nobody was told' <(journal --output=cat PRIORITY=2)
 }
 
 # as_reporter ARGUMENT...: atelierctl as the user of atelier-alert@.service.

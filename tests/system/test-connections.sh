@@ -105,7 +105,7 @@ test_ten_thousand_idle_connections() {
     [[ ${took%.*} -lt $ANSWER_AMONG_IDLE_SECONDS_MAX ]] || fail "an answer took $took s"
     draw 'among the idle'
     kill %1
-    wait_until 20 eval 'curl --silent "$ATELIER/metrics" | grep -qx "genai_api_connections 1"'
+    wait_until 20 eval 'grep -qx "genai_api_connections 1" <(curl --silent "$ATELIER/metrics")'
 }
 
 CURL_TIMED_OUT=28

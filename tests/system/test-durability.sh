@@ -16,7 +16,7 @@ jobs() {
 
 all_ended() {
     jobs show >"$SCRATCH/shown"
-    ! cut -f2 "$SCRATCH/shown" | grep -qE '^(queued|in_progress)$'
+    ! grep -qE '^(queued|in_progress)$' <(cut -f2 "$SCRATCH/shown")
 }
 
 # kill_daemon NAME...: each is dead afterwards; one that does not run is left alone.
@@ -40,7 +40,7 @@ kill_again_and_again() {
 }
 
 work_is_under_way() {
-    jobs show | cut -f2 | grep -qx in_progress
+    grep -qx in_progress <(jobs show | cut -f2)
 }
 
 # The first kill meets work, however slow the machine is; what the others meet is left to chance.

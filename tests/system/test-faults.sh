@@ -98,11 +98,12 @@ sleep_until_logged() {
 }
 
 logged() {
-    journal --unit=atelier-worker --output=cat | grep -q -- "$1"
+    grep -q -- "$1" <(journal --unit=atelier-worker --output=cat)
 }
 
 nothing_waits() {
-    ! jobs show | cut -f2 | grep -qE '^(queued|in_progress)$'
+    jobs show >"$SCRATCH/shown" || return 1
+    ! grep -qE '^(queued|in_progress)$' <(cut -f2 "$SCRATCH/shown")
 }
 
 # ------------------------------------------------------------------ a failing disk

@@ -103,7 +103,7 @@ test_store_that_fails_is_named_and_heals() {
     assert_healthy sandbox cache storage
     touch $FAULT/fail
     request --json '{"prompt": "in doubt", "size": "64x64"}' "$ATELIER/v1/images/generations" &
-    wait_until 10 eval 'journal --unit=atelier-worker --output=cat | grep -q "a commit failed"'
+    wait_until 10 eval 'grep -q "a commit failed" <(journal --unit=atelier-worker --output=cat)'
     assert_degraded cache 'job store'
     rm $FAULT/fail
     wait_until 20 is_healthy

@@ -115,7 +115,7 @@ test_request_to_a_worker_that_is_leaving_is_served_by_the_next() {
     code_of 'opens another' >"$SCRATCH/2" &
     wait
     code_of 'in progress' >"$SCRATCH/3" &
-    wait_until 10 eval 'curl --silent "$ATELIER/metrics" | grep -qx "genai_active_generations 1"'
+    wait_until 10 eval 'grep -qx "genai_active_generations 1" <(curl --silent "$ATELIER/metrics")'
     systemctl stop --no-block atelier-worker.service
     assert_eq 200 "$(code_of 'too late')"
     wait
@@ -126,7 +126,7 @@ test_request_to_a_worker_that_is_leaving_is_served_by_the_next() {
 test_stop_that_gives_up_on_work_ends_well() {
     configure 'worker = { drain_timeout = "200ms"; }; providers = ( { name = "sandbox"; delay = "2s"; } );'
     code_of 'given up' >"$SCRATCH/code" &
-    wait_until 10 eval 'curl --silent "$ATELIER/metrics" | grep -qx "genai_active_generations 1"'
+    wait_until 10 eval 'grep -qx "genai_active_generations 1" <(curl --silent "$ATELIER/metrics")'
     systemctl --quiet stop atelier-worker.service
     assert_match 'gave up on [0-9]+ pieces of work' "$(journal --unit=atelier-worker --output=cat)"
     assert_eq '' "$(journal --unit=atelier-worker --output=cat --grep='Failed with result')"

@@ -30,7 +30,7 @@ test_place_and_time_of_a_waiting_job() {
     show "$second"
     assert_eq '2 null null null' \
         "$(answer '`${body.position} ${body.position_above} ${body.retry_at} ${body.retry_delay}`')"
-    atelierctl jobs show "$second" | grep -Eq '^ +position +2$'
+    grep -Eq '^ +position +2$' <(atelierctl jobs show "$second")
     curl --silent --max-time 1 "$ATELIER/v1/jobs/$second/events" >"$SCRATCH/events" || (($? == 28))
     sed -n 's/^data: //p' "$SCRATCH/events" >"$SCRATCH/body"
     assert_eq 2 "$(answer body.position)"

@@ -69,5 +69,5 @@ test_terms_are_bounded() {
     ctl config check
     assert_said 1 '' '50-test.conf:1: worker.forbidden_terms: .*64'
     : >/etc/atelier/atelier.conf.d/50-test.conf
-    FORBIDDEN_TERMS=hack,exploit atelierctl config show | grep -qxF 'worker.forbidden_terms = [ "hack", "exploit" ]'
+    grep -qxF 'worker.forbidden_terms = [ "hack", "exploit" ]' <(FORBIDDEN_TERMS=hack,exploit atelierctl config show)
 }

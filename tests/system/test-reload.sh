@@ -103,9 +103,10 @@ test_bad_configuration_at_start_is_said_and_heals_once_corrected() {
     configure ''
     echo 'api = { connections_max = 0; };' >$BAD
     curl --silent --max-time 30 --output /dev/null --write-out '%{http_code}' "$ATELIER/health/live" >"$SCRATCH/code" &
-    wait_until 10 eval 'journal --unit=atelier-api --output=cat | grep -q "^$BAD:1: api.connections_max: "'
+    local client=$!
+    wait_until 10 eval 'grep -q "^$BAD:1: api.connections_max: " <(journal --unit=atelier-api --output=cat)'
     rm $BAD
-    wait $!
+    wait "$client"
     assert_eq 200 "$(<"$SCRATCH/code")"
     unit_is atelier-api.socket active
 }

@@ -29,7 +29,7 @@ restarted() {
 }
 
 ended_by_watchdog() {
-    journal --unit="atelier-$1" --output=cat | grep -q 'Watchdog timeout'
+    grep -q 'Watchdog timeout' <(journal --unit="atelier-$1" --output=cat)
 }
 
 job_is() {
@@ -75,7 +75,7 @@ test_worker_whose_queue_stands_still_is_replaced() {
     set_unit worker WatchdogSec=2s
     wait "$CLIENT"
     assert_eq '200 1' "$(<"$SCRATCH/said")"
-    journal --unit=atelier-worker --output=cat | grep -q 'makes no progress' || fail 'the worker does not say why'
+    grep -q 'makes no progress' <(journal --unit=atelier-worker --output=cat) || fail 'the worker does not say why'
 }
 
 # A queue that the operator has paused, and one that is empty, stand still by right.
